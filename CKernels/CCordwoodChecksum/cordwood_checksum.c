@@ -1,0 +1,1 @@
+#include "cordwood_checksum.h"

@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is built with the same rules; `docs/architecture.md` gives the reasons.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let warnings: [CSetting] = [.treatAllWarnings(as: .error), .enableWarning("all")]
+
+let package = Package(
+    name: "cordwood",
+    products: [
+        .library(name: "Cordwood", targets: ["Cordwood"]),
+        .library(name: "CordwoodLog", targets: ["CordwoodLog"]),
+        .library(name: "CordwoodVectors", targets: ["CordwoodVectors"]),
+        .library(name: "CordwoodSimulation", targets: ["CordwoodSimulation"]),
+        .executable(name: "cordwood", targets: ["CordwoodCLI"]),
+    ],
+    traits: [
+        .trait(
+            name: "CommandLine",
+            description: "The `cordwood` command. Servers that embed the library turn it off."),
+        .default(enabledTraits: ["CommandLine"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
+    ],
+    targets: [
+        // C: loops over bytes and numbers, nothing else.
+        .systemLibrary(
+            name: "CLiburing", path: "CKernels/CLiburing", pkgConfig: "liburing",
+            providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(
+            name: "COpenBLAS", path: "CKernels/COpenBLAS", pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"])]),
+        .target(
+            name: "CCordwoodChecksum", path: "CKernels/CCordwoodChecksum", cSettings: warnings),
+        .target(name: "CCordwoodKernels", path: "CKernels/CCordwoodKernels", cSettings: warnings),
+
+        // Swift: decisions.
+        .target(name: "CordwoodStorage", dependencies: ["CLiburing"], swiftSettings: strict),
+        .target(
+            name: "CordwoodSimulation", dependencies: ["CordwoodStorage"], swiftSettings: strict),
+        .target(
+            name: "CordwoodLog", dependencies: ["CordwoodStorage", "CCordwoodChecksum"],
+            swiftSettings: strict),
+        .target(
+            name: "CordwoodVectors",
+            dependencies: ["CordwoodStorage", "CCordwoodKernels", "COpenBLAS"],
+            swiftSettings: strict),
+        .target(
+            name: "Cordwood", dependencies: ["CordwoodStorage", "CordwoodLog", "CordwoodVectors"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "CordwoodCLI",
+            dependencies: [
+                "Cordwood",
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser",
+                    condition: .when(traits: ["CommandLine"])),
+            ],
+            swiftSettings: strict),
+
+        .testTarget(
+            name: "CordwoodStorageTests", dependencies: ["CordwoodStorage"], swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodSimulationTests",
+            dependencies: ["CordwoodSimulation", "CordwoodStorage"], swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodLogTests",
+            dependencies: [
+                "CordwoodLog", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodVectorsTests",
+            dependencies: ["CordwoodVectors", "CordwoodStorage", "CCordwoodKernels"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodTests",
+            dependencies: ["Cordwood", "CordwoodSimulation", "CordwoodStorage"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),
+    ]
+)

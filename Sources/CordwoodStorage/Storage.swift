@@ -1,0 +1,136 @@
+/// Where a database keeps its bytes.
+///
+/// The log and the indexes see files through this protocol alone, so that they run unchanged on a
+/// Linux disk (``LinuxStorage``) and on a simulated one that loses power by seed.
+///
+/// **Durability.** Nothing is durable until it is synced: file contents after
+/// ``StorageFile/sync()`` (or a write with `thenSync`), and the *existence* of a file, its new name
+/// or its removal after ``syncDirectory(_:)`` on the directory that holds it. These are the rules
+/// of POSIX, no more; a failed sync is never retried by this layer, since the kernel may already
+/// have marked the lost pages clean.
+///
+/// **Threads.** Every call may be made from any task. None blocks the caller's thread: work that
+/// can block runs on threads that the storage owns (``ownedThreads``). Calls return on the caller's
+/// executor; a caller that is isolated to ``executor`` is resumed without changing threads.
+///
+/// **Cancellation.** I/O that has begun is never abandoned: a cancelled task still waits for it,
+/// because the kernel may be reading its buffers.
+public protocol Storage: Sendable {
+    associatedtype File: StorageFile
+
+    /// The serial executor on which this storage's completions arrive. An actor that runs here
+    /// submits I/O and continues after it without a thread hop.
+    var executor: any SerialExecutor { get }
+
+    /// How many threads this storage has started.
+    var ownedThreads: Int { get }
+
+    /// The clock that stamps records; simulated storages inject their own.
+    var clock: any WallClock { get }
+
+    /// Opens a regular file. A symbolic link, a directory, a FIFO or a device is refused.
+    func open(_ path: StoragePath, _ mode: OpenMode) async throws(StorageError) -> File
+
+    /// Creates a directory, and those above it, where missing. The entries are not yet durable.
+    func createDirectory(_ path: StoragePath) async throws(StorageError)
+
+    /// The entries of a directory, sorted by name, without `.` and `..`.
+    func entries(of directory: StoragePath) async throws(StorageError) -> [DirectoryEntry]
+
+    /// Renames a file, replacing what has the new name, atomically.
+    func rename(_ source: StoragePath, to target: StoragePath) async throws(StorageError)
+
+    /// Removes a file.
+    func remove(_ path: StoragePath) async throws(StorageError)
+
+    /// Makes the entries of a directory durable: creations, renames and removals in it so far.
+    func syncDirectory(_ path: StoragePath) async throws(StorageError)
+
+    /// Takes an exclusive lock on a file, creating it where missing, or throws
+    /// ``StorageError/Code/locked`` at once when another process, or another storage of this one,
+    /// holds it. The lock is let go when the returned object is released; the system lets it go
+    /// when the process dies.
+    func lock(_ path: StoragePath) async throws(StorageError) -> any StorageLock
+
+    /// Runs work that may block or take long (page faults on a cold map, a kernel over many rows)
+    /// on a thread of this storage, and resumes the caller with its result. Work waits its turn in
+    /// a queue; each waiter is a suspended task, so callers bound it.
+    func offload<Value: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value
+}
+
+/// An open file of a ``Storage``. Closed by ``close()``, or when released.
+///
+/// Positions and counts are in bytes. Calls from several tasks may run at the same time; calls that
+/// overlap in the file have no order but that of their completions.
+public protocol StorageFile: AnyObject, Sendable {
+    var path: StoragePath { get }
+
+    func size() async throws(StorageError) -> Int
+
+    /// Writes all bytes of all `writes`, in order, resubmitting short writes; with `thenSync`, also
+    /// makes them durable before it returns, with every earlier completed write to this file.
+    ///
+    /// After an error the named ranges hold an unknown mix of old and new bytes, and nothing may be
+    /// assumed durable.
+    func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError)
+
+    /// Reads `count` bytes at `position`; fewer only where the file ends.
+    func read(at position: Int, count: Int) async throws(StorageError) -> MemoryBlock
+
+    /// Makes completed writes durable (`fdatasync`). Never retried after a failure.
+    func sync() async throws(StorageError)
+
+    /// Reserves space up to `size` and extends the file to it; the new bytes read as zeros.
+    func preallocate(to size: Int) async throws(StorageError)
+
+    func truncate(to size: Int) async throws(StorageError)
+
+    /// Maps the first `count` bytes, read-only. The file must not shrink while the map lives; the
+    /// block keeps the map alive after ``close()``. First touches of a cold map block the thread
+    /// that makes them: touch it inside ``Storage/offload(_:)``.
+    func map(count: Int) async throws(StorageError) -> MemoryBlock
+
+    func close() async
+}
+
+/// Some bytes to be written at one position of a file, gathered from several blocks.
+public struct FileWrite: Sendable {
+    public var position: Int
+    public var slices: [MemorySlice]
+
+    public init(at position: Int, _ slices: [MemorySlice]) {
+        self.position = position
+        self.slices = slices
+    }
+
+    /// The bytes in all slices.
+    public var count: Int { slices.reduce(0) { $0 + $1.count } }
+}
+
+/// How ``Storage/open(_:_:)`` treats a file that exists or does not.
+public enum OpenMode: Sendable {
+    /// Must exist; only read.
+    case read
+    /// Must exist; read and written.
+    case readWrite
+    /// Must not exist; read and written.
+    case create
+    /// Created where missing; read and written.
+    case openOrCreate
+}
+
+public struct DirectoryEntry: Sendable, Hashable {
+    public enum Kind: Sendable { case file, directory, other }
+    public var name: String
+    public var kind: Kind
+
+    public init(name: String, kind: Kind) {
+        self.name = name
+        self.kind = kind
+    }
+}
+
+/// Holds a lock for as long as it lives.
+public protocol StorageLock: AnyObject, Sendable {}
