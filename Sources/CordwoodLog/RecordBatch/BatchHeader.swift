@@ -24,6 +24,10 @@ struct BatchHeader {
     /// The largest batch that any configuration may allow; a length above it is damage.
     static let maximumByteCount = 64 << 20
 
+    /// The epoch that every batch carries until there is more than one leader to tell apart.
+    static let leaderEpoch: Int32 = 0
+
+    static let leaderEpochPosition = 12
     static let magicPosition = 16
     static let checksumPosition = 17
 
@@ -75,10 +79,13 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
     case truncated(needed: Int, found: Int)
     case badLength(Int32)
     case badMagic(Int8)
+    case badEpoch(Int32)
     case badCount(records: Int32, lastOffsetDelta: Int32)
     case badOffset(expected: Int64, found: Int64)
     case badChecksum(expected: UInt32, found: UInt32)
     case badChain(expected: UInt32, found: UInt32)
+    /// Damage that recovery found and the manifest names.
+    case quarantined(Gap)
 
     var description: String {
         switch self {
@@ -88,6 +95,8 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
             "expected a batch length of \(BatchHeader.byteCount - BatchHeader.lengthPrefixBytes)"
                 + " to \(BatchHeader.maximumByteCount), found \(length)"
         case .badMagic(let magic): "expected magic 2, found \(magic)"
+        case .badEpoch(let epoch):
+            "expected leader epoch \(BatchHeader.leaderEpoch), found \(epoch)"
         case .badCount(let records, let delta):
             "expected as many records as offsets, found \(records) records and a last offset "
                 + "delta of \(delta)"
@@ -95,6 +104,9 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
             "expected base offset \(expected), found \(found)"
         case .badChecksum(let expected, let found):
             "the batch says CRC-32C \(hexadecimal(expected)), its bytes have \(hexadecimal(found))"
+        case .quarantined(let gap):
+            "offsets \(gap.offsets.lowerBound) to \(gap.offsets.upperBound - 1) were found damaged "
+                + "when the log was opened"
         case .badChain(let expected, let found):
             "the chained checksum over batch headers is \(hexadecimal(found)), "
                 + "the index has \(hexadecimal(expected))"
@@ -119,6 +131,9 @@ extension BatchHeader {
             return .badLength(batchLength)
         }
         guard magic == Self.currentMagic else { return .badMagic(magic) }
+        guard partitionLeaderEpoch == Self.leaderEpoch else {
+            return .badEpoch(partitionLeaderEpoch)
+        }
         if let expectedOffset, baseOffset != expectedOffset {
             return .badOffset(expected: expectedOffset, found: baseOffset)
         }

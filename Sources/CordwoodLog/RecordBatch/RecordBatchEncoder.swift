@@ -1,4 +1,4 @@
-import CordwoodStorage
+package import CordwoodStorage
 
 /// A batch that is ready to be appended: its bytes are final but for the base offset and the leader
 /// epoch, which the log sets when it gives the batch its place.
@@ -139,9 +139,11 @@ package struct RecordBatchEncoder {
 extension EncodedBatch {
     /// Gives the batch its place. Only the log that is about to write it calls this, once, before
     /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64, leaderEpoch: Int32) {
+    func assign(baseOffset: Int64) {
         let bytes = block.unsafeMutableBytes
         bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
-        bytes.storeBytes(of: leaderEpoch.bigEndian, toByteOffset: 12, as: Int32.self)
+        bytes.storeBytes(
+            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            as: Int32.self)
     }
 }

@@ -51,7 +51,6 @@ package struct ByteReader {
                 return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
             }
             shift += 7
-            if shift > 63 { return nil }
         }
         return nil
     }
