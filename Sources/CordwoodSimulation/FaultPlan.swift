@@ -7,6 +7,9 @@ public struct Fault: Sendable, Hashable {
         case inputOutput
         /// ENOSPC: the device is full, or a thinly provisioned one turns out to be.
         case noSpace
+        /// The operation reports success and does nothing: a lost write, or a disk that lies about
+        /// its syncs. For writes and the two kinds of sync only.
+        case ignored
     }
 
     public var problem: Problem
@@ -23,24 +26,25 @@ public struct Fault: Sendable, Hashable {
         isPersistent: Bool = false
     ) {
         precondition(number >= 1, "operations are counted from 1, not \(number)")
+        precondition(
+            problem != .ignored || kind == .write || kind == .sync || kind == .syncDirectory,
+            "only writes and syncs can be ignored")
         self.problem = problem
         self.number = number
         self.kind = kind
         self.isPersistent = isPersistent
     }
 
-    /// What the failing operation throws.
-    func error(_ operation: OperationKind, path: String) -> StorageError {
-        switch problem {
-        case .inputOutput:
-            StorageError(
-                .failed, operation: operation.rawValue, path: path, errno: Errno.inputOutput,
-                detail: "injected")
-        case .noSpace:
-            StorageError(
-                .noSpace, operation: operation.rawValue, path: path, errno: Errno.noSpace,
-                detail: "injected")
-        }
+    /// Throws what the failing operation reports; an ignored one reports nothing.
+    func fail(_ operation: OperationKind, _ path: StoragePath) throws(StorageError) {
+        if problem != .ignored { throw error(operation, path) }
+    }
+
+    func error(_ operation: OperationKind, _ path: StoragePath) -> StorageError {
+        let isFull = problem == .noSpace
+        return StorageError(
+            isFull ? .noSpace : .failed, operation: operation.rawValue, path: path.description,
+            errno: isFull ? Errno.noSpace : Errno.inputOutput, detail: "injected")
     }
 }
 

@@ -34,9 +34,15 @@ struct FileImage {
     /// Changes the size, cached only.
     mutating func resize(to size: Int, _ random: inout SplitMix64) {
         if size == self.size { return }
-        // Growing over bytes that are durable beyond the end must not bring them back.
+        // Growing over bytes that are durable beyond the end must not bring them back. Where neither
+        // image has a page, both are zeros and nothing changes.
+        let start = min(size, self.size)
         let end = size < self.size ? max(self.size, durable.count) : min(size, durable.count)
-        touch(min(size, self.size)..<max(end, min(size, self.size)), &random)
+        let changed = start..<max(start, end)
+        for page in cached.storedPages(of: changed).union(durable.storedPages(of: changed)).sorted() {
+            let first = page * SparseBytes.pageBytes
+            touch(changed.clamped(to: first..<first + SparseBytes.pageBytes), &random)
+        }
         noteSizeChange(&random)
         cached.resize(to: size)
     }
@@ -116,7 +122,8 @@ extension FileImage {
 
     /// Damages both images alike: `body` gets each one's bytes of `range` that exist.
     mutating func damage(_ range: Range<Int>, _ body: (inout [UInt8]) -> Void) {
-        for sector in SectorSet.sectors(ofBytes: range) { earlier[sector] = nil }
+        let sectors = SectorSet.sectors(ofBytes: range)
+        earlier = earlier.filter { !sectors.contains($0.key) }
         Self.damage(&cached, range, body)
         Self.damage(&durable, range, body)
     }
@@ -137,7 +144,7 @@ extension FileImage {
         let gone = SectorSet.sectors(ofBytes: size..<max(self.size, durable.count, size))
         cached.resize(to: min(size, cached.count))
         durable.resize(to: min(size, durable.count))
-        for sector in gone { earlier[sector] = nil }
+        earlier = earlier.filter { !gone.contains($0.key) }
         if let earlierSize { self.earlierSize = min(size, earlierSize) }
     }
 }

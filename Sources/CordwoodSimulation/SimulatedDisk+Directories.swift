@@ -5,11 +5,10 @@ extension SimulatedDisk {
     /// The number of the file at `path`, made where `mode` allows.
     mutating func open(_ path: StoragePath, _ mode: OpenMode) throws(StorageError) -> Int {
         if node(at: path) != nil {
-            let number = try file(at: path, "open")
             if case .create = mode {
                 throw StorageError(.exists, operation: "open", path: path.description)
             }
-            return number
+            return try file(at: path, "open")
         }
         switch mode {
         case .read, .readWrite:

@@ -70,6 +70,9 @@ struct SimulatedDisk {
 
     // MARK: Life of a file
 
+    /// Whether a file takes up space: it has a name or is open.
+    func isAlive(_ number: Int) -> Bool { named.contains(number) || handles[number] != nil }
+
     mutating func retain(_ number: Int) { handles[number, default: 0] += 1 }
 
     mutating func release(_ number: Int) {

@@ -25,6 +25,12 @@ final class SimulatedExecutor: SerialExecutor {
         queue.add { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
     }
 
+    func isIsolatingCurrentContext() -> Bool? { queue.isCurrentThread }
+
+    func checkIsolated() {
+        precondition(queue.isCurrentThread, "not on the thread of the simulated storage")
+    }
+
     /// Runs `work` on the thread, after what was added before.
     func run(_ work: @escaping @Sendable () -> Void) { queue.add(work) }
 }
@@ -37,7 +43,7 @@ private final class JobQueue: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [@Sendable () -> Void] = []
-    private var hasThread = false
+    private var thread: pthread_t?
     private var isFinished = false
 
     init() {
@@ -55,13 +61,19 @@ private final class JobQueue: @unchecked Sendable {
     var ownedThreads: Int {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        return hasThread ? 1 : 0
+        return thread == nil ? 0 : 1
+    }
+
+    var isCurrentThread: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false
     }
 
     func add(_ job: @escaping @Sendable () -> Void) {
         pthread_mutex_lock(mutex)
         jobs.append(job)
-        if !hasThread { start() }
+        if thread == nil { start() }
         pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)
     }
@@ -84,7 +96,7 @@ private final class JobQueue: @unchecked Sendable {
             }, argument)
         precondition(status == 0, "cannot start the thread of a simulated storage: \(status)")
         pthread_detach(thread)
-        hasThread = true
+        self.thread = thread
     }
 
     private func runAll() {

@@ -68,11 +68,12 @@ struct SimulatedKernel {
     }
 
     mutating func syncDirectory(_ path: StoragePath) throws(StorageError) {
-        let failing = disk.node(at: path)
+        let node = disk.node(at: path)
         try perform(
             .syncDirectory, path,
-            onFault: { kernel in
-                if case .directory(let number)? = failing { kernel.disk.failSyncDirectory(number) }
+            onFault: { kernel, fault throws(StorageError) in
+                if case .directory(let number)? = node { kernel.disk.failSyncDirectory(number) }
+                try fault.fail(.syncDirectory, path)
             },
             { kernel throws(StorageError) in
                 kernel.disk.syncDirectory(try kernel.disk.directory(at: path, "fsync directory"))
@@ -106,6 +107,7 @@ struct SimulatedKernel {
     mutating func write(
         _ writes: [FileWrite], thenSync: Bool, _ handle: Handle
     ) throws(StorageError) {
+        if handle.boot != boot { throw handle.closed("write") }
         let count = writes.reduce(0) { $0 + $1.count }
         for write in writes {
             trace.mix(UInt64(truncatingIfNeeded: write.position))
@@ -113,12 +115,13 @@ struct SimulatedKernel {
         }
         try perform(
             .write, handle, position: writes.first?.position ?? 0, count: count,
-            onFault: { kernel in
-                // Some of it got there: how much is not for the caller to know.
-                let limit = kernel.disk.random.below(count + 1)
-                if handle.isWritable {
+            onFault: { kernel, fault throws(StorageError) in
+                if handle.isWritable, fault.problem != .ignored {
+                    // Some of it got there: how much is not for the caller to know.
+                    let limit = kernel.disk.random.below(count + 1)
                     kernel.disk.write(writes, to: handle.file, atMost: limit)
                 }
+                try fault.fail(.write, handle.path)
             },
             { kernel throws(StorageError) in
                 try handle.checkWritable("write")
@@ -129,7 +132,11 @@ struct SimulatedKernel {
 
     mutating func sync(_ handle: Handle) throws(StorageError) {
         try perform(
-            .sync, handle, onFault: { $0.disk.files[handle.file]?.failSync() },
+            .sync, handle,
+            onFault: { kernel, fault throws(StorageError) in
+                kernel.disk.files[handle.file]?.failSync()
+                try fault.fail(.sync, handle.path)
+            },
             { kernel throws(StorageError) in kernel.disk.files[handle.file]?.sync() })
     }
 
@@ -181,21 +188,26 @@ struct SimulatedKernel {
         trace.mix(disk.random.state)
     }
 
-    /// Counts, traces and does one operation, or fails it with the fault that is due. `onFault` is
-    /// what a failing operation does all the same.
+    private typealias OnFault<Value> =
+        (inout SimulatedKernel, Fault) throws(StorageError) -> Value
+
+    /// Counts, traces and does one operation, or does `onFault` where a fault is due; without it,
+    /// the operation fails and does nothing.
     private mutating func perform<Value>(
         _ kind: OperationKind, _ path: StoragePath, position: Int = 0, count: Int = 0,
-        onFault: (inout SimulatedKernel) -> Void = { _ in },
+        onFault: OnFault<Value>? = nil,
         _ body: (inout SimulatedKernel) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {
         var operation = TracedOperation(
             kind: kind, path: path.description, position: position, count: count)
         do throws(StorageError) {
+            let value: Value
             if let fault = faults.next(kind) {
-                onFault(&self)
-                throw fault.error(kind, path: path.description)
+                guard let onFault else { throw fault.error(kind, path) }
+                value = try onFault(&self, fault)
+            } else {
+                value = try body(&self)
             }
-            let value = try body(&self)
             trace.record(operation)
             return value
         } catch {
@@ -208,7 +220,7 @@ struct SimulatedKernel {
     /// The same for an operation on an open file, which must be of this boot.
     private mutating func perform<Value>(
         _ kind: OperationKind, _ handle: Handle, position: Int = 0, count: Int = 0,
-        onFault: (inout SimulatedKernel) -> Void = { _ in },
+        onFault: OnFault<Value>? = nil,
         _ body: (inout SimulatedKernel) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {
         // Not an operation of this boot: it is neither counted nor traced.

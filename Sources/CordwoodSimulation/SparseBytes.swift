@@ -53,6 +53,14 @@ struct SparseBytes {
         count = size
     }
 
+    /// The pages of a range of bytes that exist: all others are zeros.
+    func storedPages(of range: Range<Int>) -> Set<Int> {
+        if range.isEmpty { return [] }
+        let wanted = range.lowerBound / Self.pageBytes...(range.upperBound - 1) / Self.pageBytes
+        if wanted.count > pages.count { return Set(pages.keys.filter { wanted.contains($0) }) }
+        return Set(wanted.filter { pages[$0] != nil })
+    }
+
     /// One sector, padded with zeros past the end.
     func sector(_ sector: Int) -> [UInt8] {
         let bytes = SectorSet.sectorBytes
