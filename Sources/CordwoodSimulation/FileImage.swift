@@ -24,7 +24,7 @@ struct FileImage {
     ) {
         if bytes.isEmpty { return }
         // A write past the end fills the gap with zeros, which are new contents too.
-        if position > size { resize(to: position, &random) }
+        touchStored(size..<max(size, min(position, durable.count)), &random)
         let end = position + bytes.count
         touch(position..<end, &random)
         if end > size { noteSizeChange(&random) }
@@ -34,15 +34,10 @@ struct FileImage {
     /// Changes the size, cached only.
     mutating func resize(to size: Int, _ random: inout SplitMix64) {
         if size == self.size { return }
-        // Growing over bytes that are durable beyond the end must not bring them back. Where neither
-        // image has a page, both are zeros and nothing changes.
+        // Growing over bytes that are durable beyond the end must not bring them back.
         let start = min(size, self.size)
         let end = size < self.size ? max(self.size, durable.count) : min(size, durable.count)
-        let changed = start..<max(start, end)
-        for page in cached.storedPages(of: changed).union(durable.storedPages(of: changed)).sorted() {
-            let first = page * SparseBytes.pageBytes
-            touch(changed.clamped(to: first..<first + SparseBytes.pageBytes), &random)
-        }
+        touchStored(start..<max(start, end), &random)
         noteSizeChange(&random)
         cached.resize(to: size)
     }
@@ -85,6 +80,16 @@ struct FileImage {
         }
         lost.remove(sectors)
         unsynced.insert(sectors)
+    }
+
+    /// Marks the sectors of a range that becomes zeros. Where neither image has a page, both are
+    /// zeros already and nothing changes.
+    private mutating func touchStored(_ range: Range<Int>, _ random: inout SplitMix64) {
+        let pages = cached.storedPages(of: range).union(durable.storedPages(of: range))
+        for page in pages.sorted() {
+            let first = page * SparseBytes.pageBytes
+            touch(range.clamped(to: first..<first + SparseBytes.pageBytes), &random)
+        }
     }
 
     private mutating func noteSizeChange(_ random: inout SplitMix64) {
