@@ -17,7 +17,15 @@ struct HeldCompletions {
     /// The kinds that are held; empty when the gate is open.
     var kinds: Set<OperationKind> = []
     private(set) var held: [Held] = []
-    private var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    private var watchers: [Watcher] = []
+    private var nextWatcher = 0
+
+    /// Somebody who waits until `count` calls are held.
+    private struct Watcher {
+        var number: Int
+        var count: Int
+        var continuation: CheckedContinuation<Void, Never>
+    }
 
     mutating func add(_ call: Held) { held.append(call) }
 
@@ -28,8 +36,21 @@ struct HeldCompletions {
         return taken
     }
 
-    mutating func watch(count: Int, _ continuation: CheckedContinuation<Void, Never>) {
-        watchers.append((count, continuation))
+    mutating func newWatcher() -> Int {
+        defer { nextWatcher += 1 }
+        return nextWatcher
+    }
+
+    mutating func watch(
+        _ number: Int, count: Int, _ continuation: CheckedContinuation<Void, Never>
+    ) {
+        watchers.append(Watcher(number: number, count: count, continuation: continuation))
+    }
+
+    /// Takes out a watcher that gave up; nil where it was let go already.
+    mutating func takeWatcher(_ number: Int) -> CheckedContinuation<Void, Never>? {
+        guard let index = watchers.firstIndex(where: { $0.number == number }) else { return nil }
+        return watchers.remove(at: index).continuation
     }
 
     /// Takes out the watchers that have waited for no more calls than are held now.

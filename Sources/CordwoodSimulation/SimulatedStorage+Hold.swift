@@ -32,14 +32,25 @@ extension SimulatedStorage {
     /// How many calls wait.
     public var heldCount: Int { state.withLock { $0.gate.held.count } }
 
-    /// Returns once at least `count` calls wait. Does not return while fewer do.
+    /// Returns once at least `count` calls wait, or the task is cancelled.
     public func waitForHeld(_ count: Int = 1) async {
-        await withCheckedContinuation { continuation in
-            let watchers = state.withLock { state in
-                state.gate.watch(count: count, continuation)
-                return state.gate.takeWatchers()
+        let number = state.withLock { $0.gate.newWatcher() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let watchers = state.withLock { state in
+                    state.gate.watch(number, count: count, continuation)
+                    return state.gate.takeWatchers()
+                }
+                for watcher in watchers { watcher.resume() }
+                // Cancelled before there was a watcher to let go.
+                if Task.isCancelled { giveUp(number) }
             }
-            for watcher in watchers { watcher.resume() }
+        } onCancel: {
+            giveUp(number)
         }
+    }
+
+    private func giveUp(_ watcher: Int) {
+        state.withLock { $0.gate.takeWatcher(watcher) }?.resume()
     }
 }

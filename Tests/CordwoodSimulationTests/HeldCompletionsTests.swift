@@ -57,6 +57,29 @@ import Testing
         #expect(survivors == [[0], [1]])
     }
 
+    @Test func waitingEndsWithCancellation() async {
+        let storage = SimulatedStorage(seed: 1)
+        for _ in 0..<50 {
+            let wait = Task { await storage.waitForHeld() }
+            wait.cancel()
+            await wait.value
+        }
+    }
+
+    /// The file is gone for everybody else when the held write is done.
+    @Test func aHeldWriteToARemovedAndClosedFileTakesNoSpace() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let file = try await storage.open(path("a"), .create)
+        storage.holdCompletions()
+        let write = Task { try await file.write(bytes([1, 2]), thenSync: true) }
+        await storage.waitForHeld()
+        try await storage.remove(path("a"))
+        await file.close()
+        storage.releaseCompletions()
+        try await write.value
+        #expect(storage.usedBytes == 0)
+    }
+
     @Test func faultsHitHeldCallsWhenTheyAreDone() async throws {
         let storage = SimulatedStorage(seed: 1)
         let file = try await storage.open(path("a"), .create)

@@ -17,8 +17,13 @@ import Testing
                 == [UInt8](repeating: 1, count: 512) + [UInt8](repeating: 3, count: 512))
         storage.dropCaches()
         #expect(try await file.read(at: 0, count: 1).array == [1])
-        // Written again, it is dirty again.
-        try await file.write(fill(4, 512), thenSync: true)
+        // Written again, it is dirty again: memory pressure does not touch it and a sync saves it.
+        storage.inject(Fault(.inputOutput, at: 1, of: .sync))
+        #expect(await failure { try await file.write(fill(2, 512), thenSync: true) } != nil)
+        try await file.write(fill(4, 512), thenSync: false)
+        storage.dropCaches()
+        #expect(try await file.read(at: 0, count: 1).array == [4])
+        try await file.sync()
         #expect(try storage.durableContents(of: path("a"))?.first == 4)
     }
 

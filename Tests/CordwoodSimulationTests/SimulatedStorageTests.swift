@@ -70,6 +70,16 @@ import Testing
         #expect(map.array == [1, 2])
     }
 
+    @Test func aRemovedFileLivesUntilItIsClosed() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let file = try await storage.durableFile("a", [1, 2, 3])
+        try await storage.remove(path("a"))
+        try await storage.syncDirectory(.root)
+        try await file.write(bytes([4], at: 3), thenSync: true)
+        #expect(try await file.read(at: 0, count: 9).array == [1, 2, 3, 4])
+        #expect(storage.usedBytes == 4)
+    }
+
     @Test func aHugePreallocatedFileCostsNothing() async throws {
         let storage = SimulatedStorage(seed: 1)
         let file = try await storage.open(path("a"), .create)
