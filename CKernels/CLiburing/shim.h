@@ -2,9 +2,9 @@
 /// are variadic or have no wrapper in glibc 2.36. One call per I/O operation, no decisions.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// First, and without _GNU_SOURCE: liburing.h asks for _XOPEN_SOURCE, which would give fd_set another
+// shape here than in Swift's Glibc module, and importers of both would refuse to build.
+#include <features.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,6 +105,9 @@ static inline int cordwood_eventfd_wake(int descriptor) { return eventfd_write(d
 
 /// Names the calling thread: 15 bytes and a zero at most, the rest is cut.
 static inline void cordwood_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+/// In glibc from 2.32 on; its header declares it to _GNU_SOURCE only.
+const char *strerrordesc_np(int number);
 
 /// The system's words for an error number; static memory, never null.
 static inline const char *cordwood_error_words(int number) {
