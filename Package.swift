@@ -87,5 +87,6 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )
