@@ -1,2 +1,116 @@
+/// What Swift cannot import by itself: liburing's macros and flag constants, and system calls that
+/// are variadic or have no wrapper in glibc 2.36. One call per I/O operation, no decisions.
 #pragma once
+
+// First, and without _GNU_SOURCE: liburing.h asks for _XOPEN_SOURCE, which would give fd_set another
+// shape here than in Swift's Glibc module, and importers of both would refuse to build.
+#include <features.h>
+
+#include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(off_t) == 8, "file positions have 64 bits");
+
+/// The setup flags to try, best first; the last set is one that every kernel with CQSIZE accepts.
+static inline unsigned cordwood_uring_setup_flags(unsigned attempt) {
+    switch (attempt) {
+    case 0:
+        return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+               IORING_SETUP_DEFER_TASKRUN;
+    case 1:
+        return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
+    default:
+        return IORING_SETUP_CQSIZE;
+    }
+}
+
+static const unsigned cordwood_uring_setup_attempts = 3;
+
+/// 1 when the kernel knows every operation that a ring loop submits.
+static inline int cordwood_uring_has_operations(struct io_uring *ring) {
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    if (!probe)
+        return 0;
+    int supported = io_uring_opcode_supported(probe, IORING_OP_READ) &&
+                    io_uring_opcode_supported(probe, IORING_OP_WRITEV) &&
+                    io_uring_opcode_supported(probe, IORING_OP_FSYNC);
+    io_uring_free_probe(probe);
+    return supported;
+}
+
+static inline void cordwood_uring_finish_sqe(struct io_uring_sqe *sqe, __u64 tag, bool linked) {
+    if (linked)
+        sqe->flags |= IOSQE_IO_LINK;
+    io_uring_sqe_set_data64(sqe, tag);
+}
+
+static inline void cordwood_uring_prepare_writev(struct io_uring_sqe *sqe, int descriptor,
+                                                 const struct iovec *vectors, unsigned count,
+                                                 __u64 position, __u64 tag, bool linked) {
+    io_uring_prep_writev(sqe, descriptor, vectors, count, position);
+    cordwood_uring_finish_sqe(sqe, tag, linked);
+}
+
+static inline void cordwood_uring_prepare_read(struct io_uring_sqe *sqe, int descriptor,
+                                               void *buffer, unsigned count, __u64 position,
+                                               __u64 tag, bool linked) {
+    io_uring_prep_read(sqe, descriptor, buffer, count, position);
+    cordwood_uring_finish_sqe(sqe, tag, linked);
+}
+
+static inline void cordwood_uring_prepare_datasync(struct io_uring_sqe *sqe, int descriptor,
+                                                   __u64 tag, bool linked) {
+    io_uring_prep_fsync(sqe, descriptor, IORING_FSYNC_DATASYNC);
+    cordwood_uring_finish_sqe(sqe, tag, linked);
+}
+
+/// openat2(2), confined below `directory` and refusing every symbolic link. -1 and errno on
+/// failure; ENOSYS before Linux 5.6.
+static inline int cordwood_openat2(int directory, const char *path, int flags, unsigned mode) {
+    struct open_how how;
+    memset(&how, 0, sizeof how);
+    how.flags = (__u64)(unsigned)flags;
+    how.mode = (flags & O_CREAT) ? mode : 0;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+static inline int cordwood_openat(int directory, const char *path, int flags, unsigned mode) {
+    return openat(directory, path, flags, mode);
+}
+
+/// fallocate(2) in its plain mode: reserves `count` bytes from `position`, extending the file.
+static inline int cordwood_fallocate(int descriptor, off_t position, off_t count) {
+    return (int)syscall(SYS_fallocate, descriptor, 0, position, count);
+}
+
+/// Clears O_NONBLOCK, which io_uring would otherwise take as "fail with EAGAIN, never wait".
+static inline int cordwood_clear_nonblocking(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/// An eventfd that counts wake-ups. -1 and errno on failure.
+static inline int cordwood_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
+
+/// Adds one wake-up. -1 and errno on failure.
+static inline int cordwood_eventfd_wake(int descriptor) { return eventfd_write(descriptor, 1); }
+
+/// Names the calling thread: 15 bytes and a zero at most, the rest is cut.
+static inline void cordwood_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+/// In glibc from 2.32 on; its header declares it to _GNU_SOURCE only.
+const char *strerrordesc_np(int number);
+
+/// The system's words for an error number; static memory, never null.
+static inline const char *cordwood_error_words(int number) {
+    const char *words = strerrordesc_np(number);
+    return words ? words : "unknown error";
+}

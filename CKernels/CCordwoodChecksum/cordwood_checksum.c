@@ -1,1 +1,0 @@
-#include "cordwood_checksum.h"

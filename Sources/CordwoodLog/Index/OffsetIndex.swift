@@ -1,0 +1,70 @@
+/// A sparse map from offsets to places in one segment, in memory: 12 bytes for every
+/// `indexIntervalBytes` of log.
+///
+/// Each entry also holds the chained checksum of everything before it, so that a reader which walks
+/// from one entry to the next has verified every byte between them, headers included.
+struct OffsetIndex {
+    struct Entry: Equatable {
+        var relativeOffset: UInt32
+        var position: UInt32
+        var chain: UInt32
+    }
+
+    let baseOffset: Int64
+    private(set) var entries: [Entry] = []
+
+    init(baseOffset: Int64) { self.baseOffset = baseOffset }
+
+    /// Appends an entry for a batch that starts at `cursor`. Places must be added in order and lie
+    /// within 2^32 of the segment's start, which the roll at `segmentBytes` sees to.
+    mutating func append(_ cursor: SegmentCursor) {
+        entries.append(
+            Entry(
+                relativeOffset: UInt32(cursor.nextOffset - baseOffset),
+                position: UInt32(cursor.position), chain: cursor.chain.value))
+    }
+
+    /// Appends an entry when the last one is `interval` bytes or more behind. O(1).
+    mutating func note(_ cursor: SegmentCursor, interval: Int) {
+        if let last = entries.last, cursor.position - Int(last.position) < interval { return }
+        append(cursor)
+    }
+
+    /// Appends an entry read from a file, unless it contradicts the last one.
+    mutating func append(read entry: Entry) -> Bool {
+        if let last = entries.last,
+            entry.relativeOffset <= last.relativeOffset || entry.position <= last.position
+        {
+            return false
+        }
+        guard entry.position >= SegmentHeader.byteCount else { return false }
+        entries.append(entry)
+        return true
+    }
+
+    mutating func removeAll(behind position: Int) {
+        while let last = entries.last, Int(last.position) > position { entries.removeLast() }
+    }
+
+    func cursor(_ entry: Entry) -> SegmentCursor {
+        SegmentCursor(
+            position: Int(entry.position), nextOffset: baseOffset + Int64(entry.relativeOffset),
+            chain: BatchChain(value: entry.chain))
+    }
+
+    /// The number of the last entry at or before `offset`; nil when the index is empty or begins
+    /// behind it. O(log n).
+    func floor(_ offset: Int64) -> Int? {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if baseOffset + Int64(entries[middle].relativeOffset) <= offset {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low == 0 ? nil : low - 1
+    }
+}

@@ -1,0 +1,64 @@
+public import CordwoodStorage
+
+/// Why the log refused or failed: what it was doing, where, what it expected and found, and what
+/// still works.
+public struct LogError: Error, Sendable, CustomStringConvertible {
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        public let description: String
+
+        /// An append of no records.
+        public static let emptyBatch = Code(description: "empty batch")
+        /// One record that no batch within `maximumBatchBytes` can hold. Nothing was written.
+        public static let recordTooLarge = Code(description: "record too large")
+        /// An offset before the start or after the end of the log.
+        public static let offsetOutOfRange = Code(description: "offset out of range")
+        /// Bytes whose checksums or structure do not hold. They are never served;
+        /// ``LogError/resumeOffset`` says where reading can go on.
+        public static let damaged = Code(description: "damaged")
+        /// A record whose inside does not parse although its batch's checksum holds.
+        public static let malformedRecord = Code(description: "malformed record")
+        /// A compressed batch of a codec that this build does not read.
+        public static let unsupportedCodec = Code(description: "unsupported codec")
+        /// A file of a newer format, or no file of this kind at all.
+        public static let unsupportedFormat = Code(description: "unsupported format")
+        /// A manifest, or the set of segment files, that contradicts itself. Nothing was changed.
+        public static let inconsistent = Code(description: "inconsistent")
+        /// A configuration that cannot work.
+        public static let invalidConfiguration = Code(description: "invalid configuration")
+        /// A write or a sync failed earlier. The log takes no more appends; reads keep working;
+        /// reopen it to recover what is on disk.
+        public static let poisoned = Code(description: "poisoned")
+        /// The storage failed; ``LogError/cause`` says how.
+        public static let storage = Code(description: "storage failed")
+        /// The log was closed.
+        public static let closed = Code(description: "closed")
+        /// The task was cancelled while it waited; nothing was appended.
+        public static let cancelled = Code(description: "cancelled")
+    }
+
+    public var code: Code
+    public var message: String
+    public var cause: StorageError?
+    /// For ``Code/damaged``: the first offset after the damage that can be read.
+    public var resumeOffset: Int64?
+
+    public init(
+        _ code: Code, _ message: String, cause: StorageError? = nil, resumeOffset: Int64? = nil
+    ) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+        self.resumeOffset = resumeOffset
+    }
+
+    package init(_ cause: StorageError, while doing: String) {
+        self.init(.storage, "\(doing) failed", cause: cause)
+    }
+
+    public var description: String {
+        var text = "\(code): \(message)"
+        if let cause { text += ": \(cause)" }
+        if let resumeOffset { text += "; reading can go on at offset \(resumeOffset)" }
+        return text
+    }
+}

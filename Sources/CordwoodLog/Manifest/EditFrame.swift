@@ -1,0 +1,103 @@
+import CordwoodStorage
+
+/// The bytes of an edit log: a header, then frames of one edit each.
+enum EditFrame {
+    static let headerByteCount = 32
+    static let maximumPayloadBytes = 1 << 20
+    static let maximumFileBytes = 256 << 20
+    private static let magic: UInt64 = 0x5354_4944_4557_4F43  // "COWEDITS"
+    private static let version: UInt32 = 1
+    /// Payload length, sequence number, CRC-32C of both and the payload.
+    private static let prefixByteCount = 12
+
+    static func header(kind: EditLogKind, identity: UInt64) -> MemoryBlock {
+        var writer = ByteWriter(count: headerByteCount)
+        writer.littleEndian(magic)
+        writer.littleEndian(version)
+        writer.littleEndian(kind.rawValue)
+        writer.littleEndian(identity)
+        writer.zeros(headerByteCount - 4 - writer.position)
+        writer.littleEndian(
+            crc32c(UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position])))
+        return writer.finish()
+    }
+
+    /// Verifies a file's header and returns its identity.
+    static func checkHeader(
+        _ bytes: UnsafeRawBufferPointer, kind: EditLogKind, path: StoragePath
+    ) throws(LogError) -> UInt64 {
+        var reader = ByteReader(bytes)
+        guard reader.littleEndian(UInt64.self) == magic else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected a file that begins with \"COWEDITS\", found something else")
+        }
+        guard let version = reader.littleEndian(UInt32.self), version == Self.version else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected format version \(Self.version), found a newer one; "
+                    + "open it with the version that wrote it")
+        }
+        guard let foundKind = reader.littleEndian(UInt32.self),
+            let identity = reader.littleEndian(UInt64.self),
+            reader.skip(headerByteCount - 4 - reader.position) != nil,
+            let checksum = reader.littleEndian(UInt32.self),
+            checksum
+                == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(headerByteCount - 4)]))
+        else { throw LogError(.damaged, "\(path): the header fails its checksum") }
+        guard foundKind == kind.rawValue else {
+            throw LogError(
+                .inconsistent,
+                "\(path): expected a file of kind \(kind.rawValue), found kind \(foundKind)")
+        }
+        return identity
+    }
+
+    static func encode(_ payload: [UInt8], sequence: UInt32) -> MemoryBlock {
+        precondition(payload.count <= maximumPayloadBytes)
+        var writer = ByteWriter(count: prefixByteCount + payload.count)
+        writer.littleEndian(UInt32(payload.count))
+        writer.littleEndian(sequence)
+        writer.littleEndian(payload.withUnsafeBytes { checksum(of: $0, sequence: sequence) })
+        writer.bytes(payload)
+        return writer.finish()
+    }
+
+    /// The edit at `position`; nil unless it is whole, sound and has that sequence number.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, at position: Int, sequence: UInt32
+    ) -> (payload: [UInt8], end: Int)? {
+        guard let frame = frame(bytes, at: position), frame.sequence == sequence else { return nil }
+        return (Array(frame.payload), position + prefixByteCount + frame.payload.count)
+    }
+
+    /// Whether a sound edit of `sequence` or later lies anywhere from `position` on. O(bytes) unless
+    /// many places look like frames.
+    static func hasFrame(
+        _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
+    ) -> Bool {
+        guard bytes.count - position > prefixByteCount else { return false }
+        return (position..<(bytes.count - prefixByteCount)).contains { place in
+            frame(bytes, at: place).map { $0.sequence >= sequence } ?? false
+        }
+    }
+
+    private static func frame(
+        _ bytes: UnsafeRawBufferPointer, at position: Int
+    ) -> (payload: UnsafeRawBufferPointer, sequence: UInt32)? {
+        var reader = ByteReader(bytes, at: position)
+        guard let count = reader.littleEndian(UInt32.self), count > 0,
+            count <= maximumPayloadBytes,
+            let sequence = reader.littleEndian(UInt32.self),
+            let checksum = reader.littleEndian(UInt32.self),
+            let payload = reader.bytes(Int(count)),
+            checksum == self.checksum(of: payload, sequence: sequence)
+        else { return nil }
+        return (payload, sequence)
+    }
+
+    private static func checksum(of payload: UnsafeRawBufferPointer, sequence: UInt32) -> UInt32 {
+        let prefix = (UInt32(payload.count).littleEndian, sequence.littleEndian)
+        return crc32c(payload, seed: withUnsafeBytes(of: prefix) { crc32c($0) })
+    }
+}

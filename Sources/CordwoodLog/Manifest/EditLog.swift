@@ -1,0 +1,117 @@
+package import CordwoodStorage
+
+/// A small file of edits, each with a checksum, that is read whole and appended to: how a log keeps
+/// the list of its segments, and a database that of its topics and collections.
+///
+/// Layout in `docs/file-formats.md`, "Edit log". An edit takes effect when ``append(_:)`` returns,
+/// durable. A torn edit at the end never took effect and is cut when the file is opened, which
+/// ``cutBytes`` reports; damage with sound edits behind it cannot come from a crash, so the file is
+/// refused and left as it is.
+///
+/// Not thread-safe: one owner, which is serial by itself (an actor).
+package final class EditLog<File: StorageFile> {
+    /// The caller's own number for what the file describes; random for each file.
+    package let identity: UInt64
+    /// Bytes of a torn edit that opening the file cut away.
+    package let cutBytes: Int
+    private let file: File
+    private var end: Int
+    private var sequence: UInt32
+
+    private init(file: File, identity: UInt64, end: Int, sequence: UInt32, cutBytes: Int) {
+        self.file = file
+        self.identity = identity
+        self.end = end
+        self.sequence = sequence
+        self.cutBytes = cutBytes
+    }
+
+    /// Writes a new file with some edits, under a temporary name first, so that the final name never
+    /// shows a file that is half there. Durable when it returns, with its directory entry.
+    package static func create<S: Storage>(
+        _ path: StoragePath, on storage: S, kind: EditLogKind, identity: UInt64, edits: [[UInt8]]
+    ) async throws(LogError) -> EditLog where S.File == File {
+        do throws(StorageError) {
+            let temporary = try path.parent.appending(path.names.last! + ".new")
+            let staged = try await storage.open(temporary, .openOrCreate)
+            try await staged.truncate(to: 0)
+            var slices = [MemorySlice(EditFrame.header(kind: kind, identity: identity))]
+            for (number, edit) in edits.enumerated() {
+                slices.append(MemorySlice(EditFrame.encode(edit, sequence: UInt32(number))))
+            }
+            let write = FileWrite(at: 0, slices)
+            try await staged.write([write], thenSync: true)
+            await staged.close()
+            try await storage.rename(temporary, to: path)
+            try await storage.syncDirectory(path.parent)
+            return EditLog(
+                file: try await storage.open(path, .readWrite), identity: identity,
+                end: write.count, sequence: UInt32(edits.count), cutBytes: 0)
+        } catch { throw LogError(error, while: "creating \(path)") }
+    }
+
+    /// Reads a file and hands each edit to `apply`, in order.
+    package static func open<S: Storage>(
+        _ path: StoragePath, on storage: S, kind: EditLogKind,
+        apply: ([UInt8]) throws(LogError) -> Void
+    ) async throws(LogError) -> EditLog where S.File == File {
+        let file: File
+        let content: MemoryBlock
+        let size: Int
+        do throws(StorageError) {
+            file = try await storage.open(path, .readWrite)
+            size = try await file.size()
+            content = try await file.read(
+                at: 0, count: min(size, EditFrame.maximumFileBytes))
+        } catch { throw LogError(error, while: "opening \(path)") }
+        guard size <= EditFrame.maximumFileBytes else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected at most \(EditFrame.maximumFileBytes) bytes, found \(size)")
+        }
+        let identity = try EditFrame.checkHeader(content.unsafeBytes, kind: kind, path: path)
+        var sequence: UInt32 = 0
+        var end = EditFrame.headerByteCount
+        while let edit = EditFrame.decode(content.unsafeBytes, at: end, sequence: sequence) {
+            try apply(edit.payload)
+            end = edit.end
+            sequence += 1
+        }
+        let cut = content.count - end
+        if cut > 0 {
+            if EditFrame.hasFrame(content.unsafeBytes, behind: end, sequence: sequence) {
+                throw LogError(
+                    .damaged,
+                    "\(path): edit \(sequence) at byte \(end) fails its checksum and later edits are "
+                        + "sound, so this is damage, not a torn write; nothing was changed")
+            }
+            do throws(StorageError) {
+                try await file.truncate(to: end)
+                try await file.sync()
+            } catch { throw LogError(error, while: "cutting a torn edit off \(path)") }
+        }
+        return EditLog(
+            file: file, identity: identity, end: end, sequence: sequence, cutBytes: cut)
+    }
+
+    /// Appends edits with one write and one sync; they take effect together or, after a crash, as a
+    /// prefix. After an error the file's end is unknown: the owner must stop and reopen.
+    package func append(_ edits: [[UInt8]]) async throws(StorageError) {
+        var slices: [MemorySlice] = []
+        for edit in edits {
+            slices.append(MemorySlice(EditFrame.encode(edit, sequence: sequence)))
+            sequence += 1
+        }
+        let write = FileWrite(at: end, slices)
+        try await file.write([write], thenSync: true)
+        end += write.count
+    }
+
+    package func close() async { await file.close() }
+}
+
+/// What an edit log describes; files of different kinds refuse each other.
+package enum EditLogKind: UInt32, Sendable {
+    case segments = 1
+    case catalog = 2
+}

@@ -1,0 +1,70 @@
+import CordwoodStorage
+import Synchronization
+
+/// What readers of a partition see. The writer publishes into it after each group; readers copy out
+/// of it and never wait for the writer's I/O.
+final class PartitionState<S: Storage>: Sendable {
+    struct Snapshot {
+        var sealed: [SealedSegment<S>]
+        var activeFile: S.File
+        var activeHeader: SegmentHeader
+        var activeIndex: OffsetIndex
+        /// The end of what readers may see.
+        var end: SegmentCursor
+        var durableOffset: Int64
+        var tail: Tail
+        var statistics = LogStatistics()
+        var isClosed = false
+
+        var startOffset: Int64 { sealed.first?.baseOffset ?? activeHeader.baseOffset }
+    }
+
+    private struct Guarded {
+        var snapshot: Snapshot
+        var followers: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var nextFollower: UInt64 = 0
+    }
+
+    private let guarded: Mutex<Guarded>
+
+    init(_ snapshot: sending Snapshot) { guarded = Mutex(Guarded(snapshot: snapshot)) }
+
+    /// Reads a little of the state. `body` runs under the lock: it must be short.
+    func read<Value: Sendable>(_ body: (borrowing Snapshot) -> Value) -> Value {
+        guarded.withLock { body($0.snapshot) }
+    }
+
+    /// Changes the state and wakes everyone who waits for more records.
+    func publish(_ change: (inout Snapshot) -> Void) {
+        let waiting = guarded.withLock { guarded in
+            change(&guarded.snapshot)
+            defer { guarded.followers = [:] }
+            return guarded.followers.values.map { $0 }
+        }
+        for follower in waiting { follower.resume() }
+    }
+
+    /// Suspends until there are records at `offset`, the log is closed, or the task is cancelled.
+    func waitForRecords(at offset: Int64) async {
+        let ticket = guarded.withLock { guarded in
+            guarded.nextFollower += 1
+            return guarded.nextFollower
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isReady = guarded.withLock { guarded in
+                    if guarded.snapshot.end.nextOffset > offset || guarded.snapshot.isClosed
+                        || Task.isCancelled
+                    {
+                        return true
+                    }
+                    guarded.followers[ticket] = continuation
+                    return false
+                }
+                if isReady { continuation.resume() }
+            }
+        } onCancel: {
+            guarded.withLock { $0.followers.removeValue(forKey: ticket) }?.resume()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package import CordwoodStorage
+
+/// A batch that is ready to be appended: its bytes are final but for the base offset and the leader
+/// epoch, which the log sets when it gives the batch its place.
+package struct EncodedBatch: Sendable {
+    package let block: MemoryBlock
+    package let recordCount: Int
+
+    package var byteCount: Int { block.count }
+}
+
+/// Turns records into Kafka record batches of version 2, one allocation a batch.
+///
+/// The size is computed first and the bytes are written once, so a record costs no allocation; the
+/// CRC runs over the block while it is still in cache.
+package struct RecordBatchEncoder {
+    private let maximumBatchBytes: Int
+
+    package init(maximumBatchBytes: Int) { self.maximumBatchBytes = maximumBatchBytes }
+
+    /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes).
+    ///
+    /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge``
+    /// naming the record that no batch can hold.
+    package func encode(_ records: [Record], now: Int64) throws(LogError) -> [EncodedBatch] {
+        guard !records.isEmpty else {
+            throw LogError(.emptyBatch, "expected at least one record, found none")
+        }
+        var batches: [EncodedBatch] = []
+        var start = 0
+        while start < records.count {
+            let plan = try plan(records, from: start, now: now)
+            batches.append(write(records[start..<plan.end], plan))
+            start = plan.end
+        }
+        return batches
+    }
+
+    /// How far one batch reaches and how many bytes it takes.
+    private struct Plan {
+        var end: Int
+        var byteCount: Int
+        var baseTimestamp: Int64
+        var maxTimestamp: Int64
+        var now: Int64
+    }
+
+    private func plan(_ records: [Record], from start: Int, now: Int64) throws(LogError) -> Plan {
+        let base = records[start].timestamp ?? now
+        var plan = Plan(
+            end: start, byteCount: BatchHeader.byteCount, baseTimestamp: base, maxTimestamp: base,
+            now: now)
+        while plan.end < records.count {
+            let timestamp = records[plan.end].timestamp ?? now
+            let (delta, overflow) = timestamp.subtractingReportingOverflow(base)
+            // A time too far from the first one's to be written as a difference opens a new batch.
+            if overflow { break }
+            let body = Self.bodyByteCount(
+                records[plan.end], timestampDelta: delta, offsetDelta: plan.end - start)
+            let count = body + ByteWriter.varintCount(Int64(body))
+            guard plan.byteCount + count <= maximumBatchBytes else {
+                if plan.end > start { break }
+                throw LogError(
+                    .recordTooLarge,
+                    "record \(start) needs a batch of \(plan.byteCount + count) bytes, expected at "
+                        + "most maximumBatchBytes = \(maximumBatchBytes); nothing was appended")
+            }
+            plan.byteCount += count
+            plan.maxTimestamp = max(plan.maxTimestamp, timestamp)
+            plan.end += 1
+        }
+        return plan
+    }
+
+    /// The bytes of a record after its length.
+    private static func bodyByteCount(
+        _ record: Record, timestampDelta: Int64, offsetDelta: Int
+    ) -> Int {
+        var count = 1 + ByteWriter.varintCount(timestampDelta)
+        count += ByteWriter.varintCount(Int64(offsetDelta))
+        count += fieldByteCount(record.key?.count) + fieldByteCount(record.value?.count)
+        count += ByteWriter.varintCount(Int64(record.headers.count))
+        for header in record.headers {
+            count += fieldByteCount(header.key.utf8.count) + fieldByteCount(header.value?.count)
+        }
+        return count
+    }
+
+    /// A length (-1 for a missing field) and the bytes.
+    private static func fieldByteCount(_ count: Int?) -> Int {
+        ByteWriter.varintCount(Int64(count ?? -1)) + (count ?? 0)
+    }
+
+    private func write(_ records: ArraySlice<Record>, _ plan: Plan) -> EncodedBatch {
+        var writer = ByteWriter(count: plan.byteCount)
+        writer.bigEndian(Int64(0))  // base offset: set by the log
+        writer.bigEndian(Int32(plan.byteCount - BatchHeader.lengthPrefixBytes))
+        writer.bigEndian(Int32(0))  // leader epoch: set by the log
+        writer.bigEndian(BatchHeader.currentMagic)
+        writer.bigEndian(UInt32(0))  // checksum: below
+        writer.bigEndian(Int16(0))  // no codec, create time
+        writer.bigEndian(Int32(records.count - 1))
+        writer.bigEndian(plan.baseTimestamp)
+        writer.bigEndian(plan.maxTimestamp)
+        writer.bigEndian(Int64(-1))  // no producer id
+        writer.bigEndian(Int16(-1))
+        writer.bigEndian(Int32(-1))
+        writer.bigEndian(Int32(records.count))
+        for (index, record) in records.enumerated() {
+            let delta = (record.timestamp ?? plan.now) - plan.baseTimestamp
+            writer.varint(
+                Int64(
+                    Self.bodyByteCount(record, timestampDelta: delta, offsetDelta: index)))
+            writer.bigEndian(Int8(0))
+            writer.varint(delta)
+            writer.varint(Int64(index))
+            Self.write(record.key, to: &writer)
+            Self.write(record.value, to: &writer)
+            writer.varint(Int64(record.headers.count))
+            for header in record.headers {
+                Self.write(Array(header.key.utf8), to: &writer)
+                Self.write(header.value, to: &writer)
+            }
+        }
+        let block = writer.finish()
+        let checksum = crc32c(
+            UnsafeRawBufferPointer(rebasing: block.unsafeBytes[BatchHeader.checksummedFrom...]))
+        block.unsafeMutableBytes.storeBytes(
+            of: checksum.bigEndian, toByteOffset: BatchHeader.checksumPosition, as: UInt32.self)
+        return EncodedBatch(block: block, recordCount: records.count)
+    }
+
+    private static func write(_ field: [UInt8]?, to writer: inout ByteWriter) {
+        writer.varint(Int64(field?.count ?? -1))
+        if let field { writer.bytes(field) }
+    }
+}
+
+extension EncodedBatch {
+    /// Gives the batch its place. Only the log that is about to write it calls this, once, before
+    /// any other thread sees the bytes; the CRC does not cover them.
+    func assign(baseOffset: Int64) {
+        let bytes = block.unsafeMutableBytes
+        bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
+        bytes.storeBytes(
+            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            as: Int32.self)
+    }
+}

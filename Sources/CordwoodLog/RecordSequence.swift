@@ -1,0 +1,95 @@
+/// The batches of a log from an offset on, as they lie on disk.
+///
+/// Pulls: nothing is read before it is asked for, which is all the back-pressure there is. With
+/// `following` it waits at the end for more; it ends when the log is closed or the task cancelled.
+/// Iterators are independent of each other and of the writer.
+public struct BatchSequence: AsyncSequence, Sendable {
+    public typealias Element = RecordBatch
+    public typealias Failure = LogError
+
+    let log: any Log
+    let start: Int64
+    let following: Bool
+
+    public init(_ log: any Log, from start: Int64, following: Bool) {
+        self.log = log
+        self.start = start
+        self.following = following
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(log: log, offset: start, following: following)
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        /// About how much is fetched at a time.
+        static let readBytes = 1 << 20
+
+        let log: any Log
+        /// The next offset to be read.
+        var offset: Int64
+        let following: Bool
+        private var batches: ArraySlice<RecordBatch> = []
+
+        init(log: any Log, offset: Int64, following: Bool) {
+            self.log = log
+            self.offset = offset
+            self.following = following
+        }
+
+        /// The next batch; after an error, asking again reads at the same place again.
+        public mutating func next(
+            isolation actor: isolated (any Actor)? = #isolation
+        ) async throws(LogError) -> RecordBatch? {
+            while batches.isEmpty {
+                if Task.isCancelled { return nil }
+                batches = try await log.read(from: offset, maximumBytes: Self.readBytes)[...]
+                if !batches.isEmpty { break }
+                guard following, !log.isClosed else { return nil }
+                await log.waitForRecords(at: offset)
+                if log.isClosed { return nil }
+            }
+            let batch = batches.removeFirst()
+            offset = batch.lastOffset + 1
+            return batch
+        }
+    }
+}
+
+/// The records of a log from an offset on; see ``BatchSequence``.
+public struct RecordSequence: AsyncSequence, Sendable {
+    public typealias Element = StoredRecord
+    public typealias Failure = LogError
+
+    private let batches: BatchSequence
+
+    public init(_ log: any Log, from start: Int64, following: Bool) {
+        batches = BatchSequence(log, from: start, following: following)
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(start: batches.start, batches: batches.makeAsyncIterator())
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        let start: Int64
+        var batches: BatchSequence.Iterator
+        private var records: ArraySlice<StoredRecord> = []
+
+        init(start: Int64, batches: BatchSequence.Iterator) {
+            self.start = start
+            self.batches = batches
+        }
+
+        public mutating func next(
+            isolation actor: isolated (any Actor)? = #isolation
+        ) async throws(LogError) -> StoredRecord? {
+            while records.isEmpty {
+                guard let batch = try await batches.next() else { return nil }
+                // The first batch may begin before the offset that was asked for.
+                records = try batch.records().drop { $0.offset < start }
+            }
+            return records.removeFirst()
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import CordwoodStorage
+
+/// Brings a partition's files into a state that can be appended to, and says what that took.
+///
+/// What it keeps it syncs before anybody sees it: after a kill the kernel may hold bytes that the
+/// medium does not. It can be interrupted at any step and run again.
+struct PartitionRecovery<S: Storage> {
+    let storage: S
+    let directory: StoragePath
+    let configuration: LogConfiguration
+    var report = RecoveryReport()
+
+    /// A log's parts, ready to be written to.
+    struct Opened {
+        var manifestLog: EditLog<S.File>
+        var sealed: [SealedSegment<S>]
+        var active: ActiveSegment<S>
+        var index: OffsetIndex
+    }
+
+    init(storage: S, directory: StoragePath, configuration: LogConfiguration) {
+        self.storage = storage
+        self.directory = directory
+        self.configuration = configuration
+    }
+
+    private static var manifestName: String { "manifest" }
+
+    /// Opens the log in the directory, or creates an empty one with `newLogID`.
+    mutating func open(newLogID: UInt64) async throws(LogError) -> Opened {
+        let names: [String]
+        let path: StoragePath
+        do throws(StorageError) {
+            try await storage.createDirectory(directory)
+            try await storage.syncDirectory(directory.parent)
+            names = try await storage.entries(of: directory).map(\.name)
+            path = try directory.appending(Self.manifestName)
+        } catch { throw LogError(error, while: "opening \(directory)") }
+        if !names.contains(Self.manifestName) {
+            return try await create(path, names: names, logID: newLogID)
+        }
+        var manifest = Manifest()
+        let manifestLog = try await EditLog<S.File>.open(path, on: storage, kind: .segments) {
+            payload throws(LogError) in
+            guard let edit = SegmentEdit(payload) else {
+                throw LogError(
+                    .unsupportedFormat, "\(path): an edit of a kind that this version does not know")
+            }
+            try manifest.apply(edit)
+        }
+        if manifestLog.cutBytes > 0 {
+            report.cutBytes += manifestLog.cutBytes
+            report.notes.append("cut a torn edit off \(path)")
+        }
+        try await checkUnlisted(names, manifest)
+        return try await open(manifest, manifestLog)
+    }
+
+    private func create(
+        _ path: StoragePath, names: [String], logID: UInt64
+    ) async throws(LogError) -> Opened {
+        try await checkUnlisted(names, Manifest())
+        let header = SegmentHeader(logID: logID, baseOffset: 0)
+        let active = try await ActiveSegment.create(
+            header, in: directory, on: storage, configuration: configuration)
+        let log = try await EditLog.create(
+            path, on: storage, kind: .segments, identity: logID,
+            edits: [SegmentEdit.add(baseOffset: 0).encode()])
+        var index = OffsetIndex(baseOffset: 0)
+        index.append(active.end)
+        return Opened(manifestLog: log, sealed: [], active: active, index: index)
+    }
+
+    /// Refuses to go on when a segment that the manifest does not name holds data: the manifest has
+    /// lost an edit, and guessing could lose records. An empty one is left from a roll that a crash
+    /// cut short, and is used again by the next roll.
+    private func checkUnlisted(_ names: [String], _ manifest: Manifest) async throws(LogError) {
+        let listed = Set(manifest.segments.map(\.baseOffset))
+        for base in names.compactMap(SegmentFiles.baseOffset(ofLogNamed:))
+        where !listed.contains(base) {
+            let path = SegmentFiles.log(base, in: directory)
+            guard try await ActiveSegment.isUnused(path, on: storage) else {
+                throw LogError(
+                    .inconsistent,
+                    "\(path) holds records but the manifest does not name it; nothing was changed")
+            }
+        }
+    }
+
+    private mutating func open(
+        _ manifest: Manifest, _ manifestLog: EditLog<S.File>
+    ) async throws(LogError) -> Opened {
+        let logID = manifestLog.identity
+        var sealed: [SealedSegment<S>] = []
+        for segment in manifest.segments {
+            guard let end = segment.end else { continue }
+            sealed.append(
+                SealedSegment(
+                    header: SegmentHeader(logID: logID, baseOffset: segment.baseOffset), end: end,
+                    gaps: segment.gaps, directory: directory, storage: storage))
+        }
+        let nextBase = sealed.last?.end.nextOffset ?? 0
+        guard let last = manifest.segments.last, last.end == nil else {
+            // A crash between the two edits of a roll: the seal took effect, the new segment did not.
+            let next = SegmentHeader(logID: logID, baseOffset: nextBase)
+            let active = try await startSegment(next, manifestLog, sealing: [])
+            return opened(manifestLog, sealed, active)
+        }
+        let header = SegmentHeader(logID: logID, baseOffset: last.baseOffset)
+        let (recovered, index) = try await recover(header)
+        guard let damaged = recovered.gaps.isEmpty ? nil : recovered else {
+            return Opened(
+                manifestLog: manifestLog, sealed: sealed, active: recovered.active, index: index)
+        }
+        // Damage is sealed in, so that the active segment is always whole.
+        let end = damaged.active.end
+        let edits =
+            damaged.gaps.map { SegmentEdit.quarantine(baseOffset: header.baseOffset, $0) }
+            + [.seal(baseOffset: header.baseOffset, end: end)]
+        try await IndexFile(header: header, directory: directory, storage: storage)
+            .replace(with: index)
+        sealed.append(
+            SealedSegment(
+                header: header, end: end, gaps: damaged.gaps, directory: directory,
+                storage: storage))
+        let next = SegmentHeader(logID: logID, baseOffset: end.nextOffset)
+        let active = try await startSegment(next, manifestLog, sealing: edits)
+        return opened(manifestLog, sealed, active)
+    }
+
+    private func opened(
+        _ log: EditLog<S.File>, _ sealed: [SealedSegment<S>], _ active: ActiveSegment<S>
+    ) -> Opened {
+        var index = OffsetIndex(baseOffset: active.header.baseOffset)
+        index.append(active.end)
+        return Opened(manifestLog: log, sealed: sealed, active: active, index: index)
+    }
+
+    private func startSegment(
+        _ header: SegmentHeader, _ manifestLog: EditLog<S.File>, sealing: [SegmentEdit]
+    ) async throws(LogError) -> ActiveSegment<S> {
+        let active = try await ActiveSegment.create(
+            header, in: directory, on: storage, configuration: configuration)
+        let edits = sealing + [.add(baseOffset: header.baseOffset)]
+        do throws(StorageError) {
+            try await manifestLog.append(edits.map { $0.encode() })
+        } catch { throw LogError(error, while: "adding a segment to the manifest") }
+        return active
+    }
+
+    /// Scans the segment that was being written, cuts what a crash tore and makes the rest durable.
+    private mutating func recover(
+        _ header: SegmentHeader
+    ) async throws(LogError) -> ((active: ActiveSegment<S>, gaps: [Gap]), OffsetIndex) {
+        let path = SegmentFiles.log(header.baseOffset, in: directory)
+        let indexFile = IndexFile(header: header, directory: directory, storage: storage)
+        let (prefix, _) = try await indexFile.loadPrefix()
+        let file: S.File
+        let content: MemoryBlock
+        do throws(StorageError) {
+            file = try await storage.open(path, .readWrite)
+            content = try await file.map(count: try await file.size())
+        } catch { throw LogError(error, while: "opening the active segment") }
+        let interval = configuration.indexIntervalBytes
+        let (watermark, headerDamage) = try await storage.offload { () throws(LogError) in
+            try Self.readHeader(content, header, path)
+        }
+        let scan = await storage.offload {
+            TailScan(
+                content.unsafeBytes, header: header, watermark: watermark, index: prefix,
+                interval: interval)
+        }
+        report.scannedBytes += content.count - scan.scannedFrom
+        report.cutBytes += scan.cutBytes
+        if let problem = scan.cutProblem {
+            report.notes.append("\(path) ended at offset \(scan.cursor.nextOffset): \(problem)")
+        }
+        report.quarantined += scan.gaps.map {
+            Damage(
+                path: path.description, offsets: $0.offsets,
+                problem: "damaged below the durable watermark")
+        }
+        if let headerDamage { report.notes.append("\(headerDamage); it was written anew") }
+        let active = ActiveSegment<S>(
+            file: file, header: header, end: scan.cursor,
+            watermarkSequence: watermark?.sequence ?? 0, configuration: configuration)
+        do throws(StorageError) {
+            try await active.settle(size: content.count, rewritingHeader: headerDamage != nil)
+        } catch { throw LogError(error, while: "making the recovered segment durable") }
+        return ((active, scan.gaps), scan.index)
+    }
+
+    /// The newest watermark of a segment. A header whose identity is damaged is accepted when a
+    /// watermark, which is bound to that identity, is sound; the second value says so.
+    private static func readHeader(
+        _ content: MemoryBlock, _ header: SegmentHeader, _ path: StoragePath
+    ) throws(LogError) -> (Watermark?, String?) {
+        let watermark = Watermark.newest(in: content.unsafeBytes, header: header)
+        do {
+            try SegmentHeader.check(content.unsafeBytes, expected: header, path: path)
+        } catch {
+            guard error.code == .damaged, watermark != nil else { throw error }
+            return (watermark, error.message)
+        }
+        return (watermark, nil)
+    }
+}

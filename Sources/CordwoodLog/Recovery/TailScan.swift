@@ -1,0 +1,131 @@
+import CordwoodStorage
+
+/// Finds out where a segment that was being written really ends.
+///
+/// The rules, for a problem met at byte *p*:
+/// - **below the watermark**: these bytes were durable, so this is damage. It is quarantined and the
+///   scan goes on behind it; nothing is cut.
+/// - **only zeros from *p* on**: reserved space that was never written; the end.
+/// - **inside the last group that the watermark names, with a sound batch behind that group**: the
+///   log wrote behind the group only after its sync had succeeded, so *p* was durable: damage.
+/// - **else** the group was torn by the crash; no durable append reaches beyond *p*, and the tail is
+///   cut there.
+///
+/// Pure: it reads bytes and decides; ``PartitionRecovery`` acts. O(bytes behind the watermark), and
+/// at most one index page before it.
+struct TailScan {
+    private(set) var cursor: SegmentCursor
+    private(set) var index: OffsetIndex
+    private(set) var gaps: [Gap] = []
+    /// Bytes behind ``cursor`` that were written and are to be cut.
+    private(set) var cutBytes = 0
+    /// What was found where the cut is.
+    private(set) var cutProblem: BatchProblem?
+    let scannedFrom: Int
+
+    private let header: SegmentHeader
+    private let watermark: Watermark?
+    private let durable: SegmentCursor
+    /// Whether the chain still is the one that the watermark was computed with.
+    private var chainIsWhole = true
+
+    /// Scans `bytes`, a whole segment file. `index` holds the entries that could be read; those
+    /// behind the watermark are dropped and found again.
+    init(
+        _ bytes: UnsafeRawBufferPointer, header: SegmentHeader, watermark: Watermark?,
+        index: OffsetIndex, interval: Int
+    ) {
+        self.header = header
+        self.watermark = watermark
+        let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
+        durable = watermark?.durable ?? start
+        self.index = index
+        self.index.removeAll(behind: min(durable.position, bytes.count))
+        cursor = self.index.entries.last.map(index.cursor) ?? start
+        if self.index.entries.isEmpty { self.index.append(start) }
+        scannedFrom = cursor.position
+        run(bytes, interval: interval)
+    }
+
+    private mutating func run(_ bytes: UnsafeRawBufferPointer, interval: Int) {
+        var isBelowDurable = true
+        let intervalStart = cursor
+        while true {
+            if isBelowDurable && cursor.position >= durable.position {
+                isBelowDurable = false
+                let matches =
+                    cursor.position == durable.position && cursor.nextOffset == durable.nextOffset
+                    && (cursor.chain == durable.chain || !chainIsWhole)
+                if !matches { quarantine(from: intervalStart, to: durable) }
+            }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[min(cursor.position, bytes.count)...])
+            let place = cursor
+            do throws(BatchProblem) {
+                _ = try cursor.next(in: rest)
+                index.note(place, interval: interval)
+            } catch {
+                if isBelowDurable {
+                    quarantineBelowDurable(bytes)
+                } else if !passDamage(bytes) {
+                    cutBytes = Self.writtenByteCount(rest)
+                    if cutBytes > 0 { cutProblem = error }
+                    return
+                }
+            }
+        }
+    }
+
+    /// Quarantines up to the next sound batch below the watermark, or up to the watermark.
+    private mutating func quarantineBelowDurable(_ bytes: UnsafeRawBufferPointer) {
+        let from = min(cursor.position + 1, bytes.count)
+        let to = max(from, min(durable.position, bytes.count))
+        let found = SegmentCursor.firstBatch(
+            in: UnsafeRawBufferPointer(rebasing: bytes[from..<to]),
+            minimumOffset: cursor.nextOffset)
+        if let found, found.header.nextOffset <= durable.nextOffset {
+            quarantine(to: from + found.position, offset: found.header.baseOffset)
+        } else {
+            quarantine(to: durable.position, offset: durable.nextOffset)
+        }
+    }
+
+    /// Quarantines damage above the watermark where it can be told from a torn group.
+    private mutating func passDamage(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        // With both slots lost nothing tells what was durable, so whatever is sound is kept.
+        let groupEnd = watermark.map { $0.groupWasSynced ? $0.groupEnd : 0 } ?? Int.max
+        guard cursor.position < groupEnd, cursor.position < bytes.count else { return false }
+        let behind = watermark == nil ? cursor.position + 1 : min(groupEnd, bytes.count)
+        func firstBatch(from: Int) -> (position: Int, header: BatchHeader)? {
+            SegmentCursor.firstBatch(
+                in: UnsafeRawBufferPointer(rebasing: bytes[from...]),
+                minimumOffset: cursor.nextOffset
+            ).map { (from + $0.position, $0.header) }
+        }
+        guard firstBatch(from: behind) != nil,
+            let next = firstBatch(from: cursor.position + 1)
+        else { return false }
+        quarantine(to: next.position, offset: next.header.baseOffset)
+        return true
+    }
+
+    private mutating func quarantine(from start: SegmentCursor, to end: SegmentCursor) {
+        cursor = start
+        gaps.removeAll { $0.positions.lowerBound >= start.position }
+        index.removeAll(behind: start.position)
+        quarantine(to: end.position, offset: end.nextOffset)
+    }
+
+    private mutating func quarantine(to position: Int, offset: Int64) {
+        let gap = Gap(
+            positions: cursor.position..<position, offsets: cursor.nextOffset..<offset)
+        gaps.append(gap)
+        cursor = .after(gap, header: header)
+        index.append(cursor)
+        chainIsWhole = false
+    }
+
+    /// The length of `bytes` without the zeros at its end.
+    private static func writtenByteCount(_ bytes: UnsafeRawBufferPointer) -> Int {
+        bytes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+    }
+}

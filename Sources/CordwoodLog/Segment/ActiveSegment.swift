@@ -1,0 +1,121 @@
+import CordwoodStorage
+
+/// The segment that is being appended to: its file, its end, and the watermark written with every
+/// group.
+///
+/// Owned by one writer (an actor), which alone calls it.
+final class ActiveSegment<S: Storage> {
+    let file: S.File
+    let header: SegmentHeader
+    /// Where the next batch goes.
+    private(set) var end: SegmentCursor
+    /// Everything before it is on the medium.
+    private(set) var durable: SegmentCursor
+    private var watermarkSequence: UInt64
+    /// The file reaches this far; bytes behind ``end`` are zeros.
+    private var reservedBytes: Int
+    private let segmentBytes: Int
+
+    init(
+        file: S.File, header: SegmentHeader, end: SegmentCursor, watermarkSequence: UInt64,
+        configuration: LogConfiguration
+    ) {
+        self.file = file
+        self.header = header
+        self.end = end
+        durable = end
+        self.watermarkSequence = watermarkSequence
+        reservedBytes = end.position
+        segmentBytes = configuration.segmentBytes
+    }
+
+    /// How much space is reserved at a time: each step costs a journal commit, so not every group
+    /// should, and an idle log should not hold much.
+    private static var reservationBytes: Int { 16 << 20 }
+
+    /// Bytes that still fit.
+    var room: Int { segmentBytes - end.position }
+
+    /// Writes an empty segment and makes it durable, with its directory entry.
+    static func create(
+        _ header: SegmentHeader, in directory: StoragePath, on storage: S,
+        configuration: LogConfiguration
+    ) async throws(LogError) -> ActiveSegment {
+        let path = SegmentFiles.log(header.baseOffset, in: directory)
+        guard try await isUnused(path, on: storage) else {
+            throw LogError(
+                .inconsistent, "\(path): expected no such segment, found one with records")
+        }
+        do throws(StorageError) {
+            let file = try await storage.open(path, .openOrCreate)
+            try await file.truncate(to: 0)
+            try await file.write(
+                [FileWrite(at: 0, [MemorySlice(header.encode())])], thenSync: true)
+            try await storage.syncDirectory(directory)
+            return ActiveSegment(
+                file: file, header: header,
+                end: .start(logID: header.logID, baseOffset: header.baseOffset),
+                watermarkSequence: 0, configuration: configuration)
+        } catch { throw LogError(error, while: "creating a segment") }
+    }
+
+    /// Whether no file has that name, or one that never held a batch.
+    static func isUnused(_ path: StoragePath, on storage: S) async throws(LogError) -> Bool {
+        do throws(StorageError) {
+            let file = try await storage.open(path, .read)
+            let probe = try await file.read(
+                at: SegmentHeader.byteCount, count: BatchHeader.byteCount)
+            await file.close()
+            return probe.unsafeBytes.allSatisfy { $0 == 0 }
+        } catch {
+            if error.code == .notFound { return true }
+            throw LogError(error, while: "looking at a segment")
+        }
+    }
+
+    /// Writes a group and its watermark, and with `sync` makes both durable. The batches must have
+    /// their offsets. After an error nothing may be assumed of the bytes behind ``end``.
+    func write(_ batches: [EncodedBatch], to newEnd: SegmentCursor, sync: Bool)
+        async throws(StorageError)
+    {
+        if newEnd.position > reservedBytes {
+            let wanted = max(newEnd.position, reservedBytes + Self.reservationBytes)
+            reservedBytes = max(newEnd.position, min(wanted, segmentBytes))
+            try await file.preallocate(to: reservedBytes)
+        }
+        watermarkSequence += 1
+        let watermark = Watermark(
+            sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
+            groupWasSynced: sync)
+        let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
+        try await file.write([data, slot(watermark)], thenSync: sync)
+        end = newEnd
+        if sync { durable = newEnd }
+    }
+
+    /// Makes all of the segment durable, with a watermark at its end, and gives back the space
+    /// behind it. For closing, sealing, and before a recovered segment is served.
+    func settle(size: Int? = nil, rewritingHeader: Bool = false) async throws(StorageError) {
+        if rewritingHeader {
+            let identity = header.encode()
+            let sector = MemorySlice(identity, 0..<Watermark.slotPositions[0])
+            try await file.write([FileWrite(at: 0, [sector])], thenSync: false)
+        }
+        if size != end.position { try await file.truncate(to: end.position) }
+        reservedBytes = end.position
+        // First the data, then the watermark that claims it.
+        try await file.sync()
+        durable = end
+        watermarkSequence += 1
+        let watermark = Watermark(
+            sequence: watermarkSequence, durable: end, groupEnd: end.position,
+            groupWasSynced: true)
+        try await file.write([slot(watermark)], thenSync: true)
+    }
+
+    private func slot(_ watermark: Watermark) -> FileWrite {
+        let identity = BatchChain(logID: header.logID, baseOffset: header.baseOffset)
+        return FileWrite(
+            at: watermark.slotPosition, [MemorySlice(watermark.encode(identity: identity))])
+    }
+}

@@ -1,0 +1,65 @@
+import CordwoodStorage
+
+/// The first page of a segment file: what the file is, and how much of it is durable.
+///
+/// Layout in `docs/file-formats.md`, "Segment". The page is 4,096 bytes; its identity is written
+/// once, its two watermark slots alternate. A slot shares no 512-byte sector with anything else, so
+/// a write that is torn by a power cut spoils at most the slot being written.
+struct SegmentHeader {
+    static let byteCount = 4096
+    static let version: UInt32 = 1
+    private static let magic: UInt64 = 0x544E_4D47_4553_5743  // "CWSEGMNT"
+    private static let identityByteCount = 64
+
+    /// The random number that all segments of one log share.
+    var logID: UInt64
+    var baseOffset: Int64
+
+    /// The page of a new segment, with empty slots.
+    func encode() -> MemoryBlock {
+        var writer = ByteWriter(count: Self.byteCount)
+        writer.littleEndian(Self.magic)
+        writer.littleEndian(Self.version)
+        writer.littleEndian(UInt32(Self.byteCount))
+        writer.littleEndian(logID)
+        writer.littleEndian(baseOffset)
+        writer.zeros(Self.identityByteCount - 4 - writer.position)
+        writer.littleEndian(
+            crc32c(UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position])))
+        writer.zeros(Self.byteCount - writer.position)
+        return writer.finish()
+    }
+
+    /// Reads and verifies the identity of a segment, and refuses one that is not `expected`'s: a
+    /// file that was swapped, copied from another log, or written by a newer version.
+    static func check(
+        _ bytes: UnsafeRawBufferPointer, expected: SegmentHeader, path: StoragePath
+    ) throws(LogError) {
+        var reader = ByteReader(bytes)
+        guard let magic = reader.littleEndian(UInt64.self), magic == Self.magic else {
+            throw LogError(
+                .damaged, "\(path): expected a segment, found a file without its mark")
+        }
+        guard let version = reader.littleEndian(UInt32.self), version == Self.version else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected segment format \(Self.version), found a newer one")
+        }
+        guard reader.littleEndian(UInt32.self) == UInt32(Self.byteCount),
+            let logID = reader.littleEndian(UInt64.self),
+            let baseOffset = reader.littleEndian(Int64.self),
+            reader.skip(Self.identityByteCount - 4 - reader.position) != nil,
+            let checksum = reader.littleEndian(UInt32.self),
+            checksum
+                == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(Self.identityByteCount - 4)]))
+        else {
+            throw LogError(.damaged, "\(path): the segment's header fails its checksum")
+        }
+        guard logID == expected.logID, baseOffset == expected.baseOffset else {
+            throw LogError(
+                .inconsistent,
+                "\(path): expected the segment of log \(expected.logID) at offset "
+                    + "\(expected.baseOffset), found that of log \(logID) at \(baseOffset)")
+        }
+    }
+}

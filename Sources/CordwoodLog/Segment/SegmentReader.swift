@@ -1,0 +1,152 @@
+import CordwoodStorage
+
+/// Serves batches from bytes of one segment, mapped or read, and steps around damage.
+struct SegmentReader {
+    /// Bytes of the file from `origin` on.
+    let block: MemoryBlock
+    let origin: Int
+    let index: OffsetIndex
+    /// Where the bytes that may be served end: the segment's seal, an index entry, or the place up
+    /// to which the active segment has been published.
+    let end: SegmentCursor
+    let gaps: [Gap]
+    let path: StoragePath
+
+    /// Verified batches from the one that holds `offset` on: about `maximumBytes`, at least one
+    /// unless `offset` is the end.
+    ///
+    /// Reads whole intervals of the index, because the chained checksum is known at their ends.
+    /// Throws ``LogError/Code/damaged`` when the first batch asked for is damaged; damage behind
+    /// sound batches is left to the next read.
+    func read(from offset: Int64, maximumBytes: Int) throws(LogError) -> [RecordBatch] {
+        guard let start = index.floor(offset) else {
+            throw LogError(
+                .damaged, "\(path): the index has no entry for offset \(offset)",
+                resumeOffset: end.nextOffset)
+        }
+        var walk = Walk(cursor: index.cursor(index.entries[start]), nextEntry: start + 1)
+        while walk.cursor.position < end.position {
+            do throws(BatchProblem) {
+                if try passEntry(&walk), walk.byteCount >= maximumBytes { return walk.batches }
+                if let gap = gaps.first(where: { $0.positions.lowerBound == walk.cursor.position })
+                {
+                    if !walk.batches.isEmpty { return walk.batches }
+                    guard offset >= gap.offsets.upperBound else { throw .quarantined(gap) }
+                    walk.jump(over: gap, in: index)
+                    continue
+                }
+                try step(&walk, wanted: offset)
+            } catch {
+                walk.batches.removeLast(walk.batches.count - walk.soundBatches(after: error))
+                if !walk.batches.isEmpty { return walk.batches }
+                try resume(&walk, after: error, wanted: offset)
+            }
+        }
+        guard walk.cursor == end || !walk.knowsChain else {
+            throw damaged(
+                walk.cursor,
+                .badChain(expected: end.chain.value, found: walk.cursor.chain.value),
+                resume: end.nextOffset)
+        }
+        return walk.batches
+    }
+
+    /// Where a read is.
+    private struct Walk {
+        var cursor: SegmentCursor
+        /// The index entry that comes next.
+        var nextEntry: Int
+        /// False from damage to the next index entry: the chain cannot be continued over a hole.
+        var knowsChain = true
+        var batches: [RecordBatch] = []
+        var byteCount = 0
+        /// How many of `batches` lie before the last entry at which the chain was right.
+        var chainedBatches = 0
+
+        init(cursor: SegmentCursor, nextEntry: Int) {
+            self.cursor = cursor
+            self.nextEntry = nextEntry
+        }
+
+        /// How many batches can still be served after a problem: a wrong chain puts in doubt all
+        /// since the last entry, anything else concerns only the batch where it was found.
+        func soundBatches(after problem: BatchProblem) -> Int {
+            if case .badChain = problem { return chainedBatches }
+            return batches.count
+        }
+
+        mutating func jump(over gap: Gap, in index: OffsetIndex) {
+            cursor = SegmentCursor(
+                position: gap.positions.upperBound, nextOffset: gap.offsets.upperBound,
+                chain: cursor.chain)
+            knowsChain = false
+            while nextEntry < index.entries.count,
+                Int(index.entries[nextEntry].position) < cursor.position
+            { nextEntry += 1 }
+        }
+    }
+
+    /// Compares the chain when the walk stands at an index entry; true where it does.
+    private func passEntry(_ walk: inout Walk) throws(BatchProblem) -> Bool {
+        guard walk.nextEntry < index.entries.count else { return false }
+        let entry = index.cursor(index.entries[walk.nextEntry])
+        guard walk.cursor.position >= entry.position else { return false }
+        if walk.knowsChain && walk.cursor != entry {
+            throw .badChain(expected: entry.chain.value, found: walk.cursor.chain.value)
+        }
+        walk.cursor = entry
+        walk.knowsChain = true
+        walk.nextEntry += 1
+        walk.chainedBatches = walk.batches.count
+        return true
+    }
+
+    private func step(_ walk: inout Walk, wanted offset: Int64) throws(BatchProblem) {
+        let start = walk.cursor.position - origin
+        let header = try walk.cursor.next(in: bytes(from: walk.cursor.position))
+        guard header.nextOffset > offset else { return }
+        let slice = MemorySlice(block, start..<start + header.totalByteCount)
+        walk.batches.append(RecordBatch(verified: header, slice))
+        walk.byteCount += slice.count
+    }
+
+    /// Puts the walk behind damage when what is wanted lies behind it; throws otherwise.
+    private func resume(
+        _ walk: inout Walk, after problem: BatchProblem, wanted offset: Int64
+    ) throws(LogError) {
+        if case .quarantined(let gap) = problem {
+            throw damaged(walk.cursor, problem, resume: gap.offsets.upperBound)
+        }
+        if case .badChain = problem {
+            throw damaged(
+                walk.cursor, problem,
+                resume: index.cursor(index.entries[walk.nextEntry]).nextOffset)
+        }
+        let place = walk.cursor
+        let next = place.position + 1 >= end.position
+            ? nil
+            : SegmentCursor.firstBatch(
+                in: bytes(from: place.position + 1), minimumOffset: place.nextOffset)
+        guard let next else { throw damaged(place, problem, resume: end.nextOffset) }
+        guard next.header.baseOffset <= offset else {
+            throw damaged(place, problem, resume: next.header.baseOffset)
+        }
+        walk.jump(
+            over: Gap(
+                positions: place.position..<place.position + 1 + next.position,
+                offsets: place.nextOffset..<next.header.baseOffset), in: index)
+    }
+
+    private func bytes(from position: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(
+            rebasing: block.unsafeBytes[(position - origin)..<(end.position - origin)])
+    }
+
+    private func damaged(
+        _ place: SegmentCursor, _ problem: BatchProblem, resume: Int64
+    ) -> LogError {
+        LogError(
+            .damaged, "\(path) at byte \(place.position), offset \(place.nextOffset): \(problem)",
+            resumeOffset: resume)
+    }
+}

@@ -1,0 +1,85 @@
+internal import CordwoodStorage
+internal import Synchronization
+
+/// A disk in memory that fails as real ones do, by seed: for tests of everything that keeps its
+/// bytes in a ``Storage``.
+///
+/// It keeps what programs read and what a power cut leaves apart. ``crash(_:)`` cuts the power, after
+/// which the same object is opened anew and holds what survived; ``inject(_:)`` makes operations
+/// fail; ``holdCompletions(of:)`` stops time for writes; ``flip(_:byte:mask:)`` and its kin damage
+/// what is stored. The same seed and the same operations give the same bytes, the same failures and
+/// the same ``traceHash``.
+///
+/// Every operation takes effect at once, under a lock, without suspending; only a held one waits. It
+/// owns no thread until something runs on ``executor`` or in ``offload(_:)``, then one.
+///
+/// ```swift
+/// let storage = SimulatedStorage(seed: 7)
+/// let file = try await storage.open(path, .create)
+/// try await file.write([FileWrite(at: 0, [bytes])], thenSync: true)
+/// storage.crash()
+/// // The bytes survived; whether the name did, only syncDirectory would have made certain.
+/// ```
+public final class SimulatedStorage: Sendable {
+    struct State {
+        var kernel: SimulatedKernel
+        var gate = HeldCompletions()
+    }
+
+    public let seed: UInt64
+    /// The clock that it was made with, for tests to move.
+    public let simulatedClock: SimulatedClock
+    let thread = SimulatedExecutor()
+    let state: Mutex<State>
+
+    /// An empty disk. `capacityBytes` is what all files together may hold; nil is no limit.
+    public init(
+        seed: UInt64, capacityBytes: Int? = nil, clock: SimulatedClock = SimulatedClock()
+    ) {
+        self.seed = seed
+        simulatedClock = clock
+        var kernel = SimulatedKernel(seed: seed)
+        kernel.disk.capacityBytes = capacityBytes
+        state = Mutex(State(kernel: kernel))
+    }
+
+    func withKernel<Value>(
+        _ body: (inout SimulatedKernel) throws(StorageError) -> sending Value
+    ) throws(StorageError) -> sending Value {
+        try state.withLock { state throws(StorageError) in try body(&state.kernel) }
+    }
+
+    /// Does an operation, unless its kind is held: then it waits at the gate, and whoever opens the
+    /// gate does it.
+    func perform(
+        _ kinds: [OperationKind], _ path: StoragePath,
+        _ body: @escaping @Sendable (inout SimulatedKernel) throws(StorageError) -> Void
+    ) async throws(StorageError) {
+        let apply: @Sendable (inout SimulatedKernel) -> HeldCompletions.Outcome = { kernel in
+            Result { () throws(StorageError) in try body(&kernel) }
+        }
+        let immediate = state.withLock { state in
+            state.gate.kinds.isDisjoint(with: kinds) ? apply(&state.kernel) : nil
+        }
+        if let immediate { return try immediate.get() }
+        let outcome = await withCheckedContinuation { continuation in
+            arrive(
+                .init(apply: apply, path: path, kind: kinds[0], continuation: continuation), kinds)
+        }
+        try outcome.get()
+    }
+
+    /// Puts a call behind the gate, or does it where the gate was opened in the meantime.
+    private func arrive(_ call: HeldCompletions.Held, _ kinds: [OperationKind]) {
+        let (outcome, watchers) = state.withLock {
+            state -> (HeldCompletions.Outcome?, [CheckedContinuation<Void, Never>]) in
+            if state.gate.kinds.isDisjoint(with: kinds) {
+                return (call.apply(&state.kernel), [])
+            }
+            state.gate.add(call)
+            return (nil, state.gate.takeWatchers())
+        }
+        if let outcome { call.continuation.resume(returning: outcome) }
+        for watcher in watchers { watcher.resume() }
+    }
+}

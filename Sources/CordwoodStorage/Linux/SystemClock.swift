@@ -1,0 +1,13 @@
+import CLiburing
+import Glibc
+
+/// The system's time of day.
+public struct SystemClock: WallClock {
+    public init() {}
+
+    public func millisecondsNow() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+}
