@@ -65,7 +65,7 @@ let package = Package(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
             ],
-            swiftSettings: strict),
+            resources: [.copy("Resources")], swiftSettings: strict),
 
         .testTarget(
             name: "CordwoodStorageTests", dependencies: ["CordwoodStorage"], swiftSettings: strict),
@@ -87,5 +87,6 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

@@ -1,0 +1,125 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The lines of standard input, read by a thread and handed over as many at a time as have
+/// arrived: one when a person types, thousands when a file is piped in.
+///
+/// Bounded: it holds at most one read and one unfinished line. Used by one task at a time.
+final class StandardInput {
+    /// The longest line, which is the largest record batch that the log takes by default.
+    static let maximumLineBytes = 1_048_588
+    private static let readBytes = 1 << 18
+
+    /// How many lines have been handed over.
+    private(set) var lineCount = 0
+    private var unfinished: [UInt8] = []
+    private var isAtEnd = false
+    private let wake: WakePipe
+
+    init() throws(CommandError) { wake = try WakePipe() }
+
+    /// The next lines, without their line breaks, at least one; nil at the end or when the task is
+    /// cancelled. A last line without a line break counts.
+    func nextLines() async throws(CommandError) -> [[UInt8]]? {
+        while !isAtEnd {
+            let wake = self.wake
+            let read = await withTaskCancellationHandler {
+                await BlockingThread.run { wake.readWhenReady(Self.readBytes) }
+            } onCancel: {
+                wake.signal()
+            }
+            switch read {
+            case .bytes(let bytes):
+                let lines = try split(bytes)
+                if !lines.isEmpty { return lines }
+            case .end:
+                isAtEnd = true
+                if !unfinished.isEmpty { return [take()] }
+            case .cancelled: return nil
+            case .failed(let reason):
+                throw CommandError("cannot read standard input: \(reason)")
+            }
+        }
+        return nil
+    }
+
+    private func split(_ bytes: [UInt8]) throws(CommandError) -> [[UInt8]] {
+        var lines: [[UInt8]] = []
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            try extend(by: rest[..<end], after: lines)
+            lines.append(take())
+            rest = rest[(end + 1)...]
+        }
+        try extend(by: rest, after: lines)
+        return lines
+    }
+
+    private func extend(
+        by bytes: ArraySlice<UInt8>, after lines: [[UInt8]]
+    ) throws(CommandError) {
+        guard unfinished.count + bytes.count <= Self.maximumLineBytes else {
+            throw CommandError(
+                "line \(lineCount + 1) of standard input is too long: expected at most "
+                    + "\(Self.maximumLineBytes) bytes, found more than "
+                    + "\(unfinished.count + bytes.count - 1)")
+        }
+        unfinished += bytes
+    }
+
+    private func take() -> [UInt8] {
+        defer { unfinished = [] }
+        lineCount += 1
+        return unfinished
+    }
+}
+
+/// Lets a cancelled task call back the thread that waits for standard input.
+private final class WakePipe: Sendable {
+    enum Read: Sendable {
+        case bytes([UInt8])
+        case end
+        case cancelled
+        case failed(String)
+    }
+
+    private let readEnd: Int32
+    private let writeEnd: Int32
+
+    init() throws(CommandError) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw CommandError("cannot make a pipe: \(String(cString: strerror(errno)))")
+        }
+        (readEnd, writeEnd) = (ends[0], ends[1])
+    }
+
+    deinit {
+        close(readEnd)
+        close(writeEnd)
+    }
+
+    /// One byte a cancellation, of which there is one a read: the pipe never fills.
+    func signal() { try? FileDescriptor.writeAll([0], to: writeEnd) }
+
+    func readWhenReady(_ capacity: Int) -> Read {
+        var waiting = [
+            pollfd(fd: FileDescriptor.standardInput, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0),
+        ]
+        while poll(&waiting, 2, -1) < 0 {
+            if errno != EINTR { return .failed(String(cString: strerror(errno))) }
+        }
+        if waiting[1].revents != 0 { return .cancelled }
+        do throws(FileDescriptor.Failure) {
+            let bytes = try FileDescriptor.readSome(
+                FileDescriptor.standardInput, capacity: capacity)
+            return bytes.isEmpty ? .end : .bytes(bytes)
+        } catch {
+            return .failed(error.reason)
+        }
+    }
+}
