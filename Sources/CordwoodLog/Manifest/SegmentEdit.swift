@@ -33,7 +33,9 @@ enum SegmentEdit: Equatable {
             writer.littleEndian(gap.offsets.lowerBound)
             writer.littleEndian(gap.offsets.upperBound)
         }
-        return Array(writer.finish().unsafeBytes)
+        let block = writer.finish()
+        // The bytes are the block's, which must outlive the copy.
+        return withExtendedLifetime(block) { Array(block.unsafeBytes) }
     }
 
     private var byteCount: Int {
