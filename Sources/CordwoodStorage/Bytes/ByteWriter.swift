@@ -52,6 +52,13 @@ package struct ByteWriter: ~Copyable {
         return block
     }
 
+    /// The same as an array, copied.
+    package consuming func finishArray() -> [UInt8] {
+        let block = finish()
+        // The bytes are the block's, which must outlive the copy.
+        return withExtendedLifetime(block) { Array(block.unsafeBytes) }
+    }
+
     private mutating func raw<T: FixedWidthInteger>(_ value: T) {
         precondition(MemoryLayout<T>.size <= block.count - position)
         block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: position, as: T.self)
