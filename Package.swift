@@ -67,6 +67,7 @@ let package = Package(
             ],
             resources: [.copy("Resources")], swiftSettings: strict),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "CordwoodStorageTests", dependencies: ["CordwoodStorage"], swiftSettings: strict),
         .testTarget(
@@ -83,7 +84,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
-            dependencies: ["Cordwood", "CordwoodSimulation", "CordwoodStorage"],
+            dependencies: ["Cordwood", "CordwoodSimulation", "CordwoodStorage", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),

@@ -72,7 +72,8 @@ extension VerificationReport {
     }
 
     /// Lists damage and returns where to go on; throws what is not damage.
-    fileprivate mutating func note(_ error: LogError, from offset: Int64) throws(LogError) -> Int64 {
+    fileprivate mutating func note(_ error: LogError, from offset: Int64) throws(LogError) -> Int64
+    {
         guard error.code == .damaged, let resume = error.resumeOffset, resume > offset else {
             throw error
         }

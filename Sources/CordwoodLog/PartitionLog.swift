@@ -83,6 +83,11 @@ public actor PartitionLog<S: Storage>: Log {
         return try await append(batches, acknowledge: acknowledge)
     }
 
+    public nonisolated func check(_ records: [Record]) throws(LogError) {
+        let encoder = RecordBatchEncoder(maximumBatchBytes: configuration.maximumBatchBytes)
+        try encoder.check(records, now: storage.clock.millisecondsNow())
+    }
+
     /// Appends batches that were encoded on the caller's own thread.
     package func append(
         _ batches: [EncodedBatch], acknowledge: Acknowledgement
@@ -120,7 +125,9 @@ public actor PartitionLog<S: Storage>: Log {
         }
         await active.file.close()
         await manifestLog.close()
-        if case .failure(let error) = settled { throw LogError(error, while: "closing \(directory)") }
+        if case .failure(let error) = settled {
+            throw LogError(error, while: "closing \(directory)")
+        }
     }
 
     private func settle() async -> Result<Void, StorageError> {

@@ -21,6 +21,12 @@ final class StandardInput {
 
     init() throws(CommandError) { wake = try WakePipe() }
 
+    /// Ends the reading, from any task: the next lines are nil.
+    var stop: @Sendable () -> Void {
+        let wake = self.wake
+        return { wake.signal() }
+    }
+
     /// The next lines, without their line breaks, at least one; nil at the end or when the task is
     /// cancelled. A last line without a line break counts.
     func nextLines() async throws(CommandError) -> [[UInt8]]? {
@@ -102,7 +108,7 @@ private final class WakePipe: Sendable {
         close(writeEnd)
     }
 
-    /// One byte a cancellation, of which there is one a read: the pipe never fills.
+    /// Stays signalled. The pipe never fills: there are few who may stop the reading, once each.
     func signal() { try? FileDescriptor.writeAll([0], to: writeEnd) }
 
     func readWhenReady(_ capacity: Int) -> Read {

@@ -16,7 +16,8 @@ struct IndexFile<S: Storage> {
         let (index, problem) = try await loadPrefix()
         if let problem { return (nil, problem) }
         guard let first = index.entries.first, Int(first.position) == SegmentHeader.byteCount,
-            let last = index.entries.last, Int(last.position) < end.position
+            let last = index.entries.last,
+            Int(last.position) < end.position
                 || (end.position == SegmentHeader.byteCount && index.entries.count == 1)
         else {
             return (nil, "\(path): expected entries from the segment's start to its end")

@@ -44,7 +44,8 @@ struct PartitionRecovery<S: Storage> {
             payload throws(LogError) in
             guard let edit = SegmentEdit(payload) else {
                 throw LogError(
-                    .unsupportedFormat, "\(path): an edit of a kind that this version does not know")
+                    .unsupportedFormat, "\(path): an edit of a kind that this version does not know"
+                )
             }
             try manifest.apply(edit)
         }

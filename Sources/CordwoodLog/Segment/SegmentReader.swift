@@ -123,7 +123,8 @@ struct SegmentReader {
                 resume: index.cursor(index.entries[walk.nextEntry]).nextOffset)
         }
         let place = walk.cursor
-        let next = place.position + 1 >= end.position
+        let next =
+            place.position + 1 >= end.position
             ? nil
             : SegmentCursor.firstBatch(
                 in: bytes(from: place.position + 1), minimumOffset: place.nextOffset)
