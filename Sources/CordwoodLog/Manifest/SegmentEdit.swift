@@ -33,7 +33,7 @@ enum SegmentEdit: Equatable {
             writer.littleEndian(gap.offsets.lowerBound)
             writer.littleEndian(gap.offsets.upperBound)
         }
-        return Array(writer.finish().unsafeBytes)
+        return writer.finishAsArray()
     }
 
     private var byteCount: Int {

@@ -52,6 +52,13 @@ package struct ByteWriter: ~Copyable {
         return block
     }
 
+    /// As ``finish()``, the bytes copied out of the block. O(count).
+    package consuming func finishAsArray() -> [UInt8] {
+        let block = finish()
+        // The optimiser may release a block after its last use, which is the asking for its address.
+        return withExtendedLifetime(block) { Array(block.unsafeBytes) }
+    }
+
     private mutating func raw<T: FixedWidthInteger>(_ value: T) {
         precondition(MemoryLayout<T>.size <= block.count - position)
         block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: position, as: T.self)
