@@ -124,10 +124,25 @@ static void scan_of_many(const cordwood_f32_kernels *kernels, uint32_t capacity)
     free(room);
 }
 
+/// Runs the function for given products, or the one that computes them.
+static void run_tile(const cordwood_f32_kernels *kernels, bool fused,
+                     const cordwood_f32_tile_input *input, cordwood_topk *topks) {
+    if (!fused) {
+        kernels->tile(input, topks);
+        return;
+    }
+    cordwood_f32_tile_input without_products = *input;
+    without_products.products = NULL;
+    float *scratch = malloc(kernels->batch_scratch(input->dimensions) * sizeof(float));
+    kernels->batch(&without_products, scratch, topks);
+    free(scratch);
+}
+
 /// A tile whose bounds are as low as they may be returns what scans return; one whose bounds say
-/// that a row is too far never looks at that row.
-static void tiles(const cordwood_f32_kernels *kernels, size_t count) {
-    enum { queries = 5, dimensions = 19, stride = 32, capacity = 4, most = 100 };
+/// that a row is too far never offers that row.
+static void tiles(const cordwood_f32_kernels *kernels, bool fused, size_t count) {
+    enum { queries = 29, stride = 48, capacity = 4, most = 100 };
+    const size_t dimensions = fused ? 32 : 19;
     float vectors[(queries + most) * stride], products[queries * (most + 3)];
     float query_terms[queries], row_terms[most];
     uint64_t ids[most], random = count + 4;
@@ -151,7 +166,10 @@ static void tiles(const cordwood_f32_kernels *kernels, size_t count) {
     }
     for (int metric = CORDWOOD_L2; metric <= CORDWOOD_IP; metric++) {
         bool l2 = metric == CORDWOOD_L2;
-        const float base_terms[queries] = {1 - 1e-4f, 1 - 1e-4f, 1 - 1e-4f, 1 - 1e-4f, 1 - 1e-4f};
+        float base_terms[queries];
+        for (size_t query = 0; query < queries; query++) {
+            base_terms[query] = 1 - 1e-4f;
+        }
         cordwood_neighbor room[2][queries][capacity];
         cordwood_topk tiled[queries], scanned;
         cordwood_f32_rows described = {rows, stride, count, ids};
@@ -170,7 +188,7 @@ static void tiles(const cordwood_f32_kernels *kernels, size_t count) {
         for (size_t query = 0; query < queries; query++) {
             cordwood_topk_init(&tiled[query], room[0][query], capacity);
         }
-        kernels->tile(&input, tiled);
+        run_tile(kernels, fused, &input, tiled);
         for (size_t query = 0; query < queries; query++) {
             cordwood_f32_query single = {vectors + query * stride, dimensions,
                                          (cordwood_metric)metric, 1};
@@ -186,13 +204,15 @@ static void tiles(const cordwood_f32_kernels *kernels, size_t count) {
                       query, i);
             }
         }
-        // Heaps that are full with what is nearer than any bound admit nothing.
+        // Rows that would enter, but whose bounds say that they are too far, are passed over.
+        float far[queries];
         for (size_t query = 0; query < queries; query++) {
+            far[query] = 2e6f;
             cordwood_topk_init(&tiled[query], room[0][query], 1);
-            cordwood_topk_push(&tiled[query], -1e6f, 5);
+            cordwood_topk_push(&tiled[query], 1e6f, 5);
         }
-        input.rows.rows = NULL; // A row that was looked at would be a crash.
-        kernels->tile(&input, tiled);
+        input.query_terms = far;
+        run_tile(kernels, fused, &input, tiled);
         for (size_t query = 0; query < queries; query++) {
             CHECK(tiled[query].count == 1 && room[0][query][0].id == 5, "%s", kernels->isa);
         }
@@ -222,6 +242,53 @@ static void overflow(const cordwood_f32_kernels *kernels) {
         kernels->scan(&described, &scanned, &topk);
         CHECK(topk.count == 5, "%s metric %d kept %u", kernels->isa, metric, topk.count);
     }
+}
+
+/// More rows than one tile of the fused kernel, at the widths where its tile shrinks to a panel and
+/// to nothing.
+static void batch_of_many(const cordwood_f32_kernels *kernels, size_t dimensions, size_t count) {
+    enum { queries = 13, capacity = 3 };
+    uint64_t random = dimensions;
+    float *vectors = malloc((queries + count) * dimensions * sizeof(float));
+    float *scratch = malloc(kernels->batch_scratch(dimensions) * sizeof(float));
+    uint64_t *ids = malloc(count * sizeof(uint64_t));
+    float terms[queries];
+    for (size_t i = 0; i < (queries + count) * dimensions; i++) {
+        vectors[i] = next_float(&random);
+    }
+    for (size_t row = 0; row < count; row++) {
+        ids[row] = row;
+    }
+    cordwood_neighbor room[2][queries][capacity];
+    cordwood_topk topks[queries], scanned;
+    for (size_t query = 0; query < queries; query++) {
+        terms[query] = -0.05f;
+        cordwood_topk_init(&topks[query], room[0][query], capacity);
+    }
+    cordwood_f32_rows rows = {vectors + queries * dimensions, dimensions, count, ids};
+    cordwood_f32_tile_input input = {.queries = vectors,
+                                     .query_stride = dimensions,
+                                     .query_count = queries,
+                                     .dimensions = dimensions,
+                                     .metric = CORDWOOD_IP,
+                                     .rows = rows,
+                                     .query_terms = terms,
+                                     .factor = -1};
+    kernels->batch(&input, scratch, topks);
+    for (size_t query = 0; query < queries; query++) {
+        cordwood_f32_query single = {vectors + query * dimensions, dimensions, CORDWOOD_IP, 0};
+        cordwood_topk_init(&scanned, room[1][query], capacity);
+        kernels->scan(&single, &rows, &scanned);
+        cordwood_topk_sort(&topks[query]);
+        cordwood_topk_sort(&scanned);
+        for (size_t i = 0; i < capacity; i++) {
+            CHECK(room[0][query][i].id == room[1][query][i].id, "%s, %zu dimensions, %zu rows",
+                  kernels->isa, dimensions, count);
+        }
+    }
+    free(vectors);
+    free(scratch);
+    free(ids);
 }
 
 static void single_vectors(void) {
@@ -265,7 +332,16 @@ void test_f32(void) {
         scan_of_many(kernels, 10);
         scan_of_many(kernels, 3001);
         for (size_t count = 1; count <= 100; count += count < 40 ? 1 : 20) {
-            tiles(kernels, count);
+            tiles(kernels, false, count);
+            if (kernels->batch) {
+                tiles(kernels, true, count);
+            }
+        }
+        if (kernels->batch) {
+            batch_of_many(kernels, 64, 3333);
+            batch_of_many(kernels, 3072, 70);
+            CHECK(kernels->batch_scratch(3088) == 0, "no panel fits");
+            CHECK(kernels->batch_scratch(50) == 0, "rows without padding");
         }
         overflow(kernels);
     }
