@@ -84,7 +84,9 @@ public final class Topic: Sendable {
         let outcomes = await withTaskGroup(of: Outcome.self) { tasks in
             for group in groups {
                 let partition = partitions[group.partition]
-                tasks.addTask {
+                // Immediate, so that appends which are started one after another (with
+                // `Task.immediate`) queue in that order in every partition.
+                tasks.addImmediateTask {
                     do throws(LogError) {
                         let receipt = try await partition.append(
                             group.records, acknowledge: acknowledge)
