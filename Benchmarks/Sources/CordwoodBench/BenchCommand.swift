@@ -7,6 +7,7 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "cordwood-bench",
         abstract: "Measures Cordwood. Prints one JSON object a line.",
         subcommands: [
-            LogCommand.self, AppendUntilKilledCommand.self, ChecksumCommand.self,
+            LogCommand.self, VectorsCommand.self, ChecksumCommand.self,
+            AppendUntilKilledCommand.self,
         ])
 }

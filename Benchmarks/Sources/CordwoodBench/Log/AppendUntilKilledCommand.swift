@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import CordwoodLog
+public import Cordwood
 
 /// The victim of ``LogReopening``: appends until it is killed.
 struct AppendUntilKilledCommand: AsyncParsableCommand {

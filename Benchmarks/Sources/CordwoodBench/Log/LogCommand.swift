@@ -1,5 +1,5 @@
 import ArgumentParser
-import CordwoodLog
+import Cordwood
 
 /// `cordwood-bench log`: append, read and reopen, in a directory of its own below `--directory`.
 struct LogCommand: AsyncParsableCommand {

@@ -1,4 +1,4 @@
-import CordwoodLog
+import Cordwood
 
 /// Producers that append side by side, each of them one batch at a time, for some seconds.
 struct LogLoad {
@@ -21,9 +21,6 @@ struct LogLoad {
         var megabytesPerSecond: Double { Double(statistics.appendedBytes) / 1e6 / seconds }
         var recordsPerSecond: Double { Double(records) / seconds }
         var syncsPerSecond: Double { Double(statistics.syncs) / seconds }
-        var bytesPerSync: Double {
-            Double(statistics.appendedBytes) / Double(max(statistics.syncs, 1))
-        }
         /// Bytes that one write of the log carries.
         var bytesPerGroup: Double {
             Double(statistics.appendedBytes) / Double(max(statistics.groups, 1))

@@ -1,4 +1,4 @@
-import CordwoodLog
+import Cordwood
 
 /// Reads a whole log through the API that consumers use, which verifies every checksum.
 enum LogReading {
@@ -8,7 +8,7 @@ enum LogReading {
         var bytes = 0
         var nextOffset: Int64 = 0
         let start = clock.now
-        for try await batch in log.batches(from: 0) {
+        for try await batch in log.batches() {
             guard batch.baseOffset == nextOffset else {
                 throw BenchError(
                     "reading: expected offset \(nextOffset), found \(batch.baseOffset)")

@@ -1,4 +1,4 @@
-import CordwoodLog
+import Cordwood
 import Glibc
 
 /// How long it takes to open a log after it was closed, and after its process was killed.

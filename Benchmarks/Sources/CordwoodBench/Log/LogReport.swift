@@ -1,4 +1,4 @@
-import CordwoodLog
+import Cordwood
 
 /// The fields of `cordwood-bench log`'s line; `docs/benchmarks.md` says what they mean.
 enum LogReport {
@@ -13,8 +13,11 @@ enum LogReport {
         line["ack_p999_us"] = median { $0.acknowledgements.percentile(99.9) }
         line["ack_max_us"] = median(\.acknowledgements.maximum)
         line["syncs_per_s"] = median(\.syncsPerSecond)
-        line["bytes_per_sync"] = .integer(Int(Samples(rounds.map(\.bytesPerSync)).median))
+        line["bytes_per_sync"] =
+            rounds.contains { $0.statistics.syncs == 0 }
+            ? .null : median { Double($0.statistics.appendedBytes) / Double($0.statistics.syncs) }
         line["writes_per_s"] = median { Double($0.statistics.groups) / $0.seconds }
+        line["bytes_per_write"] = median(\.bytesPerGroup)
         line["cpu_seconds_per_gb"] = median(\.processorSecondsPerGigabyte)
         if rounds.count > 1 {
             line["mb_per_s_rounds"] = Samples(rounds.map(\.megabytesPerSecond)).json

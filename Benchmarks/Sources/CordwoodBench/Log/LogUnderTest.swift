@@ -1,34 +1,30 @@
-import CordwoodLog
-import CordwoodStorage
+import Cordwood
 
-/// The log that is measured: one partition, in a directory of its own.
+/// The log that is measured: a topic of one partition, in a database of its own, through the API
+/// that servers use.
 struct LogUnderTest {
-    let storage: LinuxStorage
-    let log: PartitionLog<LinuxStorage>
+    private let database: Database
+    private let partition: Partition
 
+    /// Opens the database in `path`, or creates it there.
     static func open(at path: String) async throws -> LogUnderTest {
-        let storage = try await LinuxStorage.open(root: path)
-        let log = try await PartitionLog.open(
-            StoragePath.root.appending("log"), on: storage)
-        return LogUnderTest(storage: storage, log: log)
+        let database = try await Database.open(at: path)
+        let topic = try await database.topic("bench")
+        return LogUnderTest(database: database, partition: topic[0])
     }
 
-    var ioPath: String { storage.ioPath.rawValue }
-    var statistics: LogStatistics { log.statistics }
-
-    func batches(from offset: Int64) -> BatchSequence {
-        BatchSequence(log, from: offset, following: false)
-    }
-
-    func close() async throws { try await log.close() }
-}
-
-extension LogUnderTest {
-    var endOffset: Int64 { log.endOffset }
-    var byteCount: Int { log.byteCount }
-    var recovery: RecoveryReport { log.recovery }
+    var ioPath: String { database.ioPath }
+    var statistics: LogStatistics { partition.statistics }
+    var endOffset: Int64 { partition.endOffset }
+    var byteCount: Int { partition.byteCount }
+    var recovery: RecoveryReport { database.recovery }
 
     func append(_ records: [Record], acknowledge: Acknowledgement) async throws {
-        _ = try await log.append(records, acknowledge: acknowledge)
+        _ = try await partition.append(records, acknowledge: acknowledge)
     }
+
+    /// All batches that are there.
+    func batches() -> BatchSequence { partition.batches(from: 0, following: false) }
+
+    func close() async throws { try await database.close() }
 }
