@@ -31,7 +31,8 @@ extension PartitionLog {
     }
 
     /// Reads what ``place(of:maximumBytes:inMemory:)`` found.
-    nonisolated func read(_ place: Place, from offset: Int64) async throws(LogError) -> [RecordBatch]
+    nonisolated func read(_ place: Place, from offset: Int64) async throws(LogError)
+        -> [RecordBatch]
     {
         switch place {
         case .end: []

@@ -62,7 +62,8 @@ extension RecordBatch {
     private func malformed(_ index: Int, _ found: String) -> LogError {
         LogError(
             .malformedRecord,
-            "record \(index) of the batch at offset \(baseOffset): expected a record, found \(found)")
+            "record \(index) of the batch at offset \(baseOffset): expected a record, found \(found)"
+        )
     }
 
     private func decodeRecord(_ reader: inout ByteReader, _ header: BatchHeader) -> StoredRecord? {
@@ -72,7 +73,7 @@ extension RecordBatch {
         guard reader.bigEndian(Int8.self) != nil,
             let timestampDelta = reader.varint(), let offsetDelta = reader.varint32(),
             offsetDelta >= 0, offsetDelta <= header.lastOffsetDelta,
-            case let (timestamp, overflow) = header.baseTimestamp.addingReportingOverflow(
+            case (let timestamp, let overflow) = header.baseTimestamp.addingReportingOverflow(
                 timestampDelta), !overflow,
             let key = Self.decodeField(&reader), let value = Self.decodeField(&reader),
             let headers = Self.decodeHeaders(&reader), reader.position == end
