@@ -73,14 +73,9 @@ extension VerificationReport {
     }
 
     /// Lists damage and returns where to go on; throws what is not damage.
-<<<<<<< HEAD
-    fileprivate mutating func note(_ error: LogError, from offset: Int64) throws(LogError) -> Int64
-    {
-=======
     fileprivate mutating func note(
         _ error: LogError, _ path: String, from offset: Int64
     ) throws(LogError) -> Int64 {
->>>>>>> logtests
         guard error.code == .damaged, let resume = error.resumeOffset, resume > offset else {
             throw error
         }

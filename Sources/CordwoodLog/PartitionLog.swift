@@ -151,15 +151,9 @@ public actor PartitionLog<S: Storage>: Log {
         state.publish { $0.isClosed = true }
         await active.file.close()
         await manifestLog.close()
-<<<<<<< HEAD
-        if case .failure(let error) = settled {
-            throw LogError(error, while: "closing \(directory)")
-        }
-=======
         for waiter in closeWaiters { waiter.resume() }
         closeWaiters = []
         if let closeError { throw closeError }
->>>>>>> logtests
     }
 
     private func settle() async throws(StorageError) {

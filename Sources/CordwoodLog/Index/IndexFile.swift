@@ -19,18 +19,6 @@ struct IndexFile<S: Storage> {
 
     /// The whole index of a sealed segment, or nil and what is wrong with it.
     func load(end: SegmentCursor) async throws(LogError) -> (OffsetIndex?, String?) {
-<<<<<<< HEAD
-        let (index, problem) = try await loadPrefix()
-        if let problem { return (nil, problem) }
-        guard let first = index.entries.first, Int(first.position) == SegmentHeader.byteCount,
-            let last = index.entries.last,
-            Int(last.position) < end.position
-                || (end.position == SegmentHeader.byteCount && index.entries.count == 1)
-        else {
-            return (nil, "\(path): expected entries from the segment's start to its end")
-        }
-        return (index, nil)
-=======
         let prefix = try await loadPrefix()
         if let problem = prefix.problem { return (nil, problem) }
         guard let last = prefix.index.entries.last,
@@ -38,7 +26,6 @@ struct IndexFile<S: Storage> {
                 || prefix.index.entries.count == 1
         else { return (nil, "\(path): expected entries before the segment's end") }
         return (prefix.index, nil)
->>>>>>> logtests
     }
 
     func loadPrefix() async throws(LogError) -> Prefix {
