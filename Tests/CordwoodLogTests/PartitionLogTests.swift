@@ -54,7 +54,8 @@ import Testing
         }
         for offset in 0..<log.endOffset {
             let batches = try await log.read(from: offset, maximumBytes: 1)
-            #expect(batches.first.map { $0.baseOffset <= offset && $0.lastOffset >= offset } == true)
+            #expect(
+                batches.first.map { $0.baseOffset <= offset && $0.lastOffset >= offset } == true)
             #expect(try await log.all(from: offset).first?.offset == offset)
         }
         await expectLogError(.offsetOutOfRange) { _ = try await log.read(from: -1) }

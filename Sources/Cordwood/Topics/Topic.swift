@@ -31,8 +31,9 @@ public final class Topic: Sendable {
             return try await partitions[0].append(records, acknowledge: acknowledge)
         }
         let groups = group(records)
-        if groups.count == 1 {
-            return try await partitions[groups[0].partition].append(
+        if groups.count < 2 {
+            // An append of nothing is refused by the log.
+            return try await partitions[groups.first?.partition ?? 0].append(
                 records, acknowledge: acknowledge)
         }
         // Every record is checked before the first partition takes any.
