@@ -23,10 +23,11 @@ enum DatabaseAccess {
         do {
             return try await Database.open(at: path, DatabaseOptions(mode: mode))
         } catch {
-            throw explained(error, path)
+            throw mode == .openExisting ? explained(error, path) : error
         }
     }
 
+    /// Tells whoever expected a database where one comes from.
     private static func explained(_ error: DatabaseError, _ path: String) -> any Error {
         guard error.code == .notADatabase else { return error }
         return CommandError(

@@ -13,10 +13,12 @@ final class StandardInput {
     static let maximumLineBytes = 1_048_588
     private static let readBytes = 1 << 18
 
-    /// How many lines have been handed over.
-    private(set) var lineCount = 0
+    /// How many lines have been completed.
+    private var lineCount = 0
     private var unfinished: [UInt8] = []
     private var isAtEnd = false
+    /// What is wrong with the line after those that were handed over.
+    private var failure: CommandError?
     private let wake: WakePipe
 
     init() throws(CommandError) { wake = try WakePipe() }
@@ -28,9 +30,11 @@ final class StandardInput {
     }
 
     /// The next lines, without their line breaks, at least one; nil at the end or when the task is
-    /// cancelled. A last line without a line break counts.
+    /// cancelled. A last line without a line break counts. Throws at the first line that cannot be
+    /// taken, after all before it were handed over.
     func nextLines() async throws(CommandError) -> [[UInt8]]? {
         while !isAtEnd {
+            if let failure { throw failure }
             let wake = self.wake
             let read = await withTaskCancellationHandler {
                 await BlockingThread.run { wake.readWhenReady(Self.readBytes) }
@@ -39,7 +43,7 @@ final class StandardInput {
             }
             switch read {
             case .bytes(let bytes):
-                let lines = try split(bytes)
+                let lines = split(bytes)
                 if !lines.isEmpty { return lines }
             case .end:
                 isAtEnd = true
@@ -52,28 +56,26 @@ final class StandardInput {
         return nil
     }
 
-    private func split(_ bytes: [UInt8]) throws(CommandError) -> [[UInt8]] {
+    private func split(_ bytes: [UInt8]) -> [[UInt8]] {
         var lines: [[UInt8]] = []
         var rest = bytes[...]
-        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-            try extend(by: rest[..<end], after: lines)
-            lines.append(take())
+        while failure == nil, let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            extend(by: rest[..<end])
+            if failure == nil { lines.append(take()) }
             rest = rest[(end + 1)...]
         }
-        try extend(by: rest, after: lines)
+        extend(by: rest)
         return lines
     }
 
-    private func extend(
-        by bytes: ArraySlice<UInt8>, after lines: [[UInt8]]
-    ) throws(CommandError) {
-        guard unfinished.count + bytes.count <= Self.maximumLineBytes else {
-            throw CommandError(
-                "line \(lineCount + 1) of standard input is too long: expected at most "
-                    + "\(Self.maximumLineBytes) bytes, found more than "
-                    + "\(unfinished.count + bytes.count - 1)")
-        }
+    private func extend(by bytes: ArraySlice<UInt8>) {
+        guard failure == nil else { return }
         unfinished += bytes
+        if unfinished.count > Self.maximumLineBytes {
+            failure = CommandError(
+                "line \(lineCount + 1) of standard input is too long: expected at most "
+                    + "\(Self.maximumLineBytes) bytes, found at least \(unfinished.count)")
+        }
     }
 
     private func take() -> [UInt8] {

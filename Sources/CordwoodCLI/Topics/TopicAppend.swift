@@ -38,11 +38,14 @@ struct TopicAppend: AsyncParsableCommand {
             var pipeline = AppendPipeline(
                 topic: topic, acknowledge: acknowledge.value, printsOffsets: printOffsets,
                 stopReading: input.stop)
-            while let lines = try await input.nextLines() {
-                let records = lines.map {
-                    Self.record($0, separator: keySeparator.map { Array($0.utf8) })
+            do {
+                while let lines = try await input.nextLines() {
+                    try await pipeline.append(lines.map(record))
                 }
-                try await pipeline.append(records)
+            } catch {
+                // What was read before the failure is not lost with it.
+                try await pipeline.finish()
+                throw error
             }
             try await pipeline.finish()
         }
@@ -61,10 +64,10 @@ struct TopicAppend: AsyncParsableCommand {
         return try await database.topic(topic, TopicConfiguration(partitions: partitions ?? 1))
     }
 
-    static func record(_ line: [UInt8], separator: [UInt8]?) -> Record {
-        guard let separator, let found = line.firstRange(of: separator) else {
-            return Record(value: line)
-        }
+    private func record(_ line: [UInt8]) -> Record {
+        guard let separator = keySeparator.map({ Array($0.utf8) }),
+            let found = line.firstRange(of: separator)
+        else { return Record(value: line) }
         return Record(
             key: Array(line[..<found.lowerBound]), value: Array(line[found.upperBound...]))
     }
