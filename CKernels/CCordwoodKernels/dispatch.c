@@ -86,6 +86,16 @@ void cordwood_f32_tile(const cordwood_f32_tile_input *input, cordwood_topk *topk
     kernels()->tile(input, topks);
 }
 
+size_t cordwood_f32_batch_scratch(size_t dimensions) {
+    const cordwood_f32_kernels *current = kernels();
+    return current->batch_scratch ? current->batch_scratch(dimensions) : 0;
+}
+
+void cordwood_f32_batch(const cordwood_f32_tile_input *input, float *scratch,
+                        cordwood_topk *topks) {
+    kernels()->batch(input, scratch, topks);
+}
+
 size_t cordwood_f32_variant_count(void) { return VARIANTS; }
 
 const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants[index]; }

@@ -19,11 +19,13 @@
 _Static_assert(sizeof(off_t) == 8, "file positions have 64 bits");
 
 /// The setup flags to try, best first; the last set is one that every kernel with CQSIZE accepts.
+/// Not DEFER_TASKRUN: it would bring every link of a chain back to the submitting thread before the
+/// next one starts (measured: 82 % against 91 % of a plain write + fdatasync loop).
 static inline unsigned cordwood_uring_setup_flags(unsigned attempt) {
     switch (attempt) {
     case 0:
         return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-               IORING_SETUP_DEFER_TASKRUN;
+               IORING_SETUP_COOP_TASKRUN;
     case 1:
         return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
     default:

@@ -25,7 +25,7 @@ import ArgumentParser
         let work = Task { await execute() }
         Interruption.watch { work.cancel() }
         let status = await work.value
-        exit(Interruption.received.map(ExitStatus.signal) ?? status)
+        endProcess(Interruption.received.map(ExitStatus.signal) ?? status)
     }
 
     private static func execute() async -> Int32 {
@@ -73,8 +73,11 @@ import ArgumentParser
     static func main() {
         FileDescriptor.report(
             "cordwood: built without the command; build with the trait CommandLine enabled")
-        exit(ExitStatus.failure)
+        endProcess(ExitStatus.failure)
     }
 }
 
 #endif
+
+/// The system's `exit`, which ArgumentParser's hides inside a command.
+private func endProcess(_ status: Int32) -> Never { exit(status) }

@@ -5,30 +5,32 @@ enum DatabaseAccess {
     static func withDatabase<Value>(
         at path: String, creating: Bool = false, _ body: (Database) async throws -> Value
     ) async throws -> Value {
-        var options = DatabaseOptions()
-        options.mode = creating ? .openOrCreate : .openExisting
-        let database = try await open(at: path, options)
-        let value: Value
+        let database = try await open(at: path, creating ? .openOrCreate : .openExisting)
         do {
-            value = try await body(database)
+            let value = try await body(database)
+            try await database.close()
+            return value
         } catch {
-            // The first error is the one to tell; closing may well fail for the same reason.
+            // The first error is the one to tell; closing again does nothing, or fails for the
+            // same reason.
             try? await database.close()
             throw error
         }
-        try await database.close()
-        return value
     }
 
-    private static func open(
-        at path: String, _ options: DatabaseOptions
-    ) async throws -> Database {
+    private static func open(at path: String, _ mode: DatabaseOptions.Mode) async throws -> Database
+    {
         do {
-            return try await Database.open(at: path, options)
-        } catch let error as DatabaseError where error.code == .notADatabase {
-            throw CommandError(
-                "\(error)\nCreate one with: cordwood topic create \(path) TOPIC, or: "
-                    + "cordwood collection create \(path) NAME --dimensions D --metric M")
+            return try await Database.open(at: path, DatabaseOptions(mode: mode))
+        } catch {
+            throw explained(error, path)
         }
+    }
+
+    private static func explained(_ error: DatabaseError, _ path: String) -> any Error {
+        guard error.code == .notADatabase else { return error }
+        return CommandError(
+            "\(error)\nCreate one with: cordwood topic create \(path) TOPIC, or: "
+                + "cordwood collection create \(path) NAME --dimensions D --metric M")
     }
 }

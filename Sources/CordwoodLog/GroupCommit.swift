@@ -19,11 +19,14 @@ struct GroupCommit<Waiter> {
     private(set) var nextOffset: Int64
     /// Bytes that have been queued and not yet been written.
     private(set) var queuedBytes = 0
+    /// Those before `head` were taken; they are cut off when they are half of the array, so that
+    /// taking one costs O(1) on average.
     private var queue: [Entry] = []
+    private var head = 0
 
     init(nextOffset: Int64) { self.nextOffset = nextOffset }
 
-    var isEmpty: Bool { queue.isEmpty }
+    var isEmpty: Bool { head == queue.count }
 
     /// Queues the batches of one append, side by side, and returns the offsets they got.
     mutating func enqueue(
@@ -46,15 +49,19 @@ struct GroupCommit<Waiter> {
     mutating func takeGroup(room: Int, limits: Limits) -> [Entry] {
         var count = 0
         var bytes = 0
-        while count < queue.count, count < limits.batches {
-            let next = bytes + queue[count].batch.byteCount
+        while head + count < queue.count, count < limits.batches {
+            let next = bytes + queue[head + count].batch.byteCount
             // The first batch may be larger than a group, never than the segment's room.
             if next > room || (count > 0 && next > limits.bytes) { break }
             bytes = next
             count += 1
         }
-        let group = Array(queue[..<count])
-        queue.removeFirst(count)
+        let group = Array(queue[head..<head + count])
+        head += count
+        if head * 2 >= queue.count {
+            queue.removeFirst(head)
+            head = 0
+        }
         queuedBytes -= bytes
         return group
     }
@@ -69,8 +76,9 @@ struct GroupCommit<Waiter> {
     mutating func fail() -> [Waiter] {
         defer {
             queue = []
+            head = 0
             queuedBytes = 0
         }
-        return queue.compactMap(\.waiter)
+        return queue[head...].compactMap(\.waiter)
     }
 }

@@ -38,10 +38,9 @@ public struct LogConfiguration: Sendable, Hashable {
         }
         let largestBatch = BatchHeader.maximumByteCount
         try check("maximumBatchBytes", maximumBatchBytes, 128...largestBatch)
-        // Positions in a segment are kept in 32 bits.
         try check(
             "segmentBytes", segmentBytes,
-            SegmentHeader.byteCount + maximumBatchBytes...Int(Int32.max))
+            SegmentHeader.byteCount + maximumBatchBytes...SegmentHeader.maximumSegmentBytes)
         try check("indexIntervalBytes", indexIntervalBytes, 64...(1 << 26))
         try check("maximumQueuedBytes", maximumQueuedBytes, 1...(1 << 40))
         try check("maximumGroupBytes", maximumGroupBytes, 1...(1 << 30))

@@ -25,7 +25,8 @@ extension PartitionLog {
             SegmentEdit.add(baseOffset: next.baseOffset).encode(),
         ])
         let sealed = SealedSegment(
-            header: old.header, end: old.end, gaps: [], directory: directory, storage: storage)
+            header: old.header, end: old.end, gaps: [], directory: directory, storage: storage,
+            configuration: configuration)
         active = fresh
         indexPagesWritten = 0
         state.publish { snapshot in
@@ -43,31 +44,38 @@ extension PartitionLog {
     /// one that has not, synced. Pages of the active segment are not synced: recovery makes a lost
     /// one anew.
     func writeIndexPages(includingLast: Bool) async throws(StorageError) {
-        let written = indexPagesWritten
-        let pending = state.read { snapshot in
-            Array(snapshot.activeIndex.entries.dropFirst(written * IndexPage.capacity))
+        let first = indexPagesWritten * IndexPage.capacity
+        let pending: ArraySlice<OffsetIndex.Entry> = state.read { snapshot in
+            let entries = snapshot.activeIndex.entries
+            guard includingLast || entries.count - first >= IndexPage.capacity else { return [] }
+            // A copy, so that the next entry does not copy all of them.
+            return ArraySlice(Array(entries[first...]))
         }
+        guard includingLast || !pending.isEmpty else { return }
         let full = pending.count / IndexPage.capacity
-        guard includingLast || full > 0 else { return }
-        let file = IndexFile(header: active.header, directory: directory, storage: storage)
         var pages: [MemorySlice] = []
-        for number in 0..<(includingLast ? full + 1 : full) {
-            let first = number * IndexPage.capacity
-            let page = pending[first..<min(first + IndexPage.capacity, pending.count)]
-            if page.isEmpty { break }
+        var rest = pending
+        while includingLast ? !rest.isEmpty : rest.count >= IndexPage.capacity {
+            let number = indexPagesWritten + pages.count
             pages.append(
                 MemorySlice(
-                    IndexPage.encode(page, number: written + number, header: active.header)))
+                    IndexPage.encode(
+                        rest.prefix(IndexPage.capacity), number: number, header: active.header)))
+            rest = rest.dropFirst(IndexPage.capacity)
         }
-        let handle = try await storage.open(file.path, .openOrCreate)
-        let write = FileWrite(at: written * IndexPage.byteCount, pages)
-        try await handle.write([write], thenSync: includingLast)
+        let path = SegmentFiles.index(active.header.baseOffset, in: directory)
+        let position = indexPagesWritten * IndexPage.byteCount
+        let file = try await storage.open(path, .openOrCreate)
+        // What an earlier life of the segment left behind must not follow the last page.
+        if includingLast { try await file.truncate(to: position) }
+        if !pages.isEmpty {
+            try await file.write([FileWrite(at: position, pages)], thenSync: false)
+        }
         if includingLast {
-            // Pages of an earlier life of the segment must not follow the last one.
-            try await handle.truncate(to: write.position + write.count)
+            try await file.sync()
             try await storage.syncDirectory(directory)
         }
-        await handle.close()
+        await file.close()
         indexPagesWritten += full
     }
 }

@@ -7,11 +7,13 @@ extension PartitionLog {
     public nonisolated func verify() async throws(LogError) -> VerificationReport {
         var report = VerificationReport()
         let (sealed, end) = state.read { ($0.sealed, $0.end.nextOffset) }
-        for segment in sealed { await verify(segment, &report) }
+        for segment in sealed { try await verify(segment, &report) }
         report.segments += 1
-        var offset = sealed.last?.end.nextOffset ?? startOffset
+        let active = sealed.last?.end.nextOffset ?? startOffset
+        let path = SegmentFiles.log(active, in: directory).description
+        var offset = active
         while offset < end {
-            if Task.isCancelled { throw LogError(.cancelled, "the verification was cancelled") }
+            try checkCancellation()
             do throws(LogError) {
                 let place = try place(
                     of: offset, maximumBytes: Self.verificationStepBytes, inMemory: false)
@@ -19,7 +21,7 @@ extension PartitionLog {
                 report.count(batches)
                 offset = batches.last.map { $0.lastOffset + 1 } ?? end
             } catch {
-                offset = try report.note(error, from: offset)
+                offset = try report.note(error, path, from: offset)
             }
         }
         return report
@@ -28,37 +30,36 @@ extension PartitionLog {
     /// Opens a sealed segment afresh and reads it whole.
     private nonisolated func verify(
         _ segment: SealedSegment<S>, _ report: inout VerificationReport
-    ) async {
+    ) async throws(LogError) {
         report.segments += 1
-        let offsets = segment.baseOffset..<segment.end.nextOffset
+        let end = segment.end.nextOffset
         let path = segment.path.description
+        var offset = segment.baseOffset
         let opened: SealedSegment<S>.Opened
         do throws(LogError) {
             opened = try await segment.load()
         } catch {
-            report.damage.append(Damage(path: path, offsets: offsets, problem: "\(error)"))
+            if error.code == .storage { throw error }
+            report.damage.append(
+                Damage(path: path, offsets: offset..<end, problem: error.message))
             return
         }
-        if let problem = opened.indexProblem {
-            report.damage.append(
-                Damage(
-                    path: path, offsets: 0..<0,
-                    problem: "\(problem); the index was made anew from the segment"))
-        }
-        var offset = offsets.lowerBound
-        while offset < offsets.upperBound {
+        report.damage += opened.problems.map { Damage(path: path, offsets: 0..<0, problem: $0) }
+        while offset < end {
+            try checkCancellation()
             do throws(LogError) {
                 let batches = try await segment.read(
                     opened, from: offset, maximumBytes: Self.verificationStepBytes)
                 report.count(batches)
-                offset = batches.last.map { $0.lastOffset + 1 } ?? offsets.upperBound
+                offset = batches.last.map { $0.lastOffset + 1 } ?? end
             } catch {
-                let resume = max(error.resumeOffset ?? offsets.upperBound, offset + 1)
-                report.damage.append(
-                    Damage(path: path, offsets: offset..<resume, problem: error.message))
-                offset = resume
+                offset = try report.note(error, path, from: offset)
             }
         }
+    }
+
+    private nonisolated func checkCancellation() throws(LogError) {
+        if Task.isCancelled { throw LogError(.cancelled, "the verification was cancelled") }
     }
 }
 
@@ -72,12 +73,13 @@ extension VerificationReport {
     }
 
     /// Lists damage and returns where to go on; throws what is not damage.
-    fileprivate mutating func note(_ error: LogError, from offset: Int64) throws(LogError) -> Int64
-    {
+    fileprivate mutating func note(
+        _ error: LogError, _ path: String, from offset: Int64
+    ) throws(LogError) -> Int64 {
         guard error.code == .damaged, let resume = error.resumeOffset, resume > offset else {
             throw error
         }
-        damage.append(Damage(path: "", offsets: offset..<resume, problem: error.message))
+        damage.append(Damage(path: path, offsets: offset..<resume, problem: error.message))
         return resume
     }
 }

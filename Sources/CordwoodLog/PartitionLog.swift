@@ -31,9 +31,21 @@ public actor PartitionLog<S: Storage>: Log {
     private var failure: LogError?
     private var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
-    private var roomWaiters: [(ticket: UInt64, continuation: CheckedContinuation<Void, Never>)] = []
+    private var roomWaiters: [RoomWaiter] = []
     private var nextTicket: UInt64 = 0
+    private var cancelledTickets: Set<UInt64> = []
+    /// Bytes of appends that were given room and have not queued yet.
+    private var grantedBytes = 0
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Calls of ``close()`` that wait for the first one.
+    private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+    private var closeError: LogError?
+
+    private struct RoomWaiter {
+        var ticket: UInt64
+        var byteCount: Int
+        var continuation: CheckedContinuation<Void, Never>
+    }
 
     /// Opens the log in `directory`, or creates an empty one there, whose files carry `newLogID`.
     ///
@@ -65,7 +77,7 @@ public actor PartitionLog<S: Storage>: Log {
         executor = storage.executor
         manifestLog = opened.manifestLog
         active = opened.active
-        indexPagesWritten = opened.index.entries.count / IndexPage.capacity
+        indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
         state = PartitionState(
             .init(
@@ -92,7 +104,16 @@ public actor PartitionLog<S: Storage>: Log {
     package func append(
         _ batches: [EncodedBatch], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64> {
-        try await waitForRoom(batches.reduce(0) { $0 + $1.byteCount })
+        for batch in batches where batch.byteCount > configuration.maximumBatchBytes {
+            throw LogError(
+                .recordTooLarge,
+                "a batch of \(batch.byteCount) bytes, expected at most maximumBatchBytes = "
+                    + "\(configuration.maximumBatchBytes); nothing was appended")
+        }
+        let byteCount = batches.reduce(0) { $0 + $1.byteCount }
+        try await waitForRoom(byteCount)
+        // From here to the queue nothing suspends.
+        grantedBytes -= byteCount
         if let failure { throw poisoned(by: failure) }
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
         if acknowledge == .memory {
@@ -110,32 +131,35 @@ public actor PartitionLog<S: Storage>: Log {
     }
 
     public func close() async throws(LogError) {
-        if isClosing { return }
-        isClosing = true
-        for waiter in roomWaiters { waiter.continuation.resume() }
-        roomWaiters = []
-        if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
-        defer { state.publish { $0.isClosed = true } }
-        let settled: Result<Void, StorageError>
-        if failure == nil {
-            settled = await settle()
-        } else {
-            // A poisoned log vouches for nothing: recovery decides what the disk holds.
-            settled = .success(())
+        if isClosing {
+            if !state.read({ $0.isClosed }) {
+                await withCheckedContinuation { closeWaiters.append($0) }
+            }
+            if let closeError { throw closeError }
+            return
         }
+        isClosing = true
+        admitWaiters()
+        if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        // A poisoned log vouches for nothing: recovery decides what the disk holds.
+        if failure == nil {
+            do throws(StorageError) { try await settle() } catch {
+                closeError = LogError(error, while: "closing \(directory)")
+            }
+        }
+        // Readers are told before the files go.
+        state.publish { $0.isClosed = true }
         await active.file.close()
         await manifestLog.close()
-        if case .failure(let error) = settled {
-            throw LogError(error, while: "closing \(directory)")
-        }
+        for waiter in closeWaiters { waiter.resume() }
+        closeWaiters = []
+        if let closeError { throw closeError }
     }
 
-    private func settle() async -> Result<Void, StorageError> {
-        do throws(StorageError) {
-            try await active.settle()
-            try await writeIndexPages(includingLast: true)
-            return .success(())
-        } catch { return .failure(error) }
+    private func settle() async throws(StorageError) {
+        try await active.settle()
+        state.publish { [active] in $0.durableOffset = active.end.nextOffset }
+        try await writeIndexPages(includingLast: true)
     }
 }
 
@@ -155,7 +179,7 @@ extension PartitionLog {
     private func commitGroups() async {
         while !commit.isEmpty, failure == nil {
             do throws(StorageError) { try await commitGroup() } catch { poison(error) }
-            releaseRoom()
+            admitWaiters()
         }
         isCommitting = false
         for waiter in drainWaiters { waiter.resume() }
@@ -201,15 +225,18 @@ extension PartitionLog {
     ) {
         let end = active.end
         let interval = configuration.indexIntervalBytes
+        // Made before the lock is taken: readers wait for it.
+        let batches = group.compactMap { entry in
+            BatchHeader(entry.batch.block.unsafeBytes).map {
+                RecordBatch(verified: $0, MemorySlice(entry.batch.block))
+            }
+        }
         state.publish { snapshot in
-            for (entry, cursor) in zip(group, cursors) {
-                snapshot.activeIndex.note(cursor, interval: interval)
-                snapshot.statistics.appendedRecords += entry.batch.recordCount
-                snapshot.statistics.appendedBytes += entry.batch.byteCount
-                if let header = BatchHeader(entry.batch.block.unsafeBytes) {
-                    snapshot.tail.append(
-                        RecordBatch(verified: header, MemorySlice(entry.batch.block)))
-                }
+            for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
+            for batch in batches {
+                snapshot.statistics.appendedRecords += batch.recordCount
+                snapshot.statistics.appendedBytes += batch.byteCount
+                snapshot.tail.append(batch)
             }
             snapshot.end = end
             snapshot.statistics.groups += 1
@@ -237,33 +264,53 @@ extension PartitionLog {
 // MARK: - Back-pressure
 
 extension PartitionLog {
-    /// Holds an append back while the queue is full. An append that is larger than the queue goes
-    /// alone.
+    /// Holds an append back while the queue is full, and returns with room granted to it. Appends
+    /// get in by the order in which they came, so that none waits for ever; one that is larger than
+    /// the queue goes alone.
     private func waitForRoom(_ byteCount: Int) async throws(LogError) {
-        while !isClosing, failure == nil, commit.queuedBytes > 0,
-            commit.queuedBytes + byteCount > configuration.maximumQueuedBytes
-        {
-            if Task.isCancelled {
-                throw LogError(.cancelled, "the append waited for room in the queue")
-            }
-            nextTicket += 1
-            let ticket = nextTicket
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { roomWaiters.append((ticket, $0)) }
-            } onCancel: {
-                Task { await self.giveUpRoom(ticket) }
-            }
+        if roomWaiters.isEmpty, hasRoom(byteCount) {
+            grantedBytes += byteCount
+            return
         }
+        nextTicket += 1
+        let ticket = nextTicket
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                roomWaiters.append(
+                    RoomWaiter(ticket: ticket, byteCount: byteCount, continuation: continuation))
+                // Cancelled before there was anyone to give up.
+                if Task.isCancelled { giveUpRoom(ticket) }
+            }
+        } onCancel: {
+            Task { await self.giveUpRoom(ticket) }
+        }
+        if cancelledTickets.remove(ticket) != nil {
+            throw LogError(.cancelled, "the append waited for room in the queue")
+        }
+    }
+
+    /// A log that takes no more appends lets all come and be told so.
+    private func hasRoom(_ byteCount: Int) -> Bool {
+        let taken = commit.queuedBytes + grantedBytes
+        return isClosing || failure != nil || taken == 0
+            || taken + byteCount <= configuration.maximumQueuedBytes
     }
 
     private func giveUpRoom(_ ticket: UInt64) {
         guard let index = roomWaiters.firstIndex(where: { $0.ticket == ticket }) else { return }
+        cancelledTickets.insert(ticket)
         roomWaiters.remove(at: index).continuation.resume()
+        // The next one may be smaller.
+        admitWaiters()
     }
 
-    private func releaseRoom() {
-        let waiting = roomWaiters
-        roomWaiters = []
-        for waiter in waiting { waiter.continuation.resume() }
+    private func admitWaiters() {
+        var count = 0
+        while count < roomWaiters.count, hasRoom(roomWaiters[count].byteCount) {
+            grantedBytes += roomWaiters[count].byteCount
+            roomWaiters[count].continuation.resume()
+            count += 1
+        }
+        roomWaiters.removeFirst(count)
     }
 }

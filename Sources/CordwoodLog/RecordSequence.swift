@@ -43,7 +43,13 @@ public struct BatchSequence: AsyncSequence, Sendable {
         ) async throws(LogError) -> RecordBatch? {
             while batches.isEmpty {
                 if Task.isCancelled { return nil }
-                batches = try await log.read(from: offset, maximumBytes: Self.readBytes)[...]
+                do throws(LogError) {
+                    batches = try await log.read(from: offset, maximumBytes: Self.readBytes)[...]
+                } catch {
+                    // The log may be closed between two batches; for a follower that is the end.
+                    if following, error.code == .closed { return nil }
+                    throw error
+                }
                 if !batches.isEmpty { break }
                 guard following, !log.isClosed else { return nil }
                 await log.waitForRecords(at: offset)

@@ -91,6 +91,8 @@ sixteen_within(const float *products, const float *terms, float factor, float li
 #define KERNELS cordwood_f32_avx2
 #define ISA_NAME "avx2"
 #define SUPPORTED supported
+#define BATCH NULL
+#define BATCH_SCRATCH NULL
 #include "loops.h"
 
 #pragma clang attribute pop

@@ -93,7 +93,14 @@ sixteen_within(const float *products, const float *terms, float factor, float li
 #define KERNELS cordwood_f32_avx512
 #define ISA_NAME "avx512"
 #define SUPPORTED supported
+#define BATCH cordwood_f32_batch_avx512
+#define BATCH_SCRATCH cordwood_f32_batch_scratch_avx512
 #include "loops.h"
+
+void cordwood_f32_offer_avx512(const cordwood_f32_query *query, const cordwood_f32_rows *rows,
+                               size_t first, unsigned mask, cordwood_topk *topk) {
+    offer_exactly(query, rows, first, mask, topk);
+}
 
 #pragma clang attribute pop
 #endif

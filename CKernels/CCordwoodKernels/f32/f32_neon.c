@@ -90,5 +90,7 @@ sixteen_within(const float *products, const float *terms, float factor, float li
 #define KERNELS cordwood_f32_neon
 #define ISA_NAME "neon"
 #define SUPPORTED supported
+#define BATCH NULL
+#define BATCH_SCRATCH NULL
 #include "loops.h"
 #endif

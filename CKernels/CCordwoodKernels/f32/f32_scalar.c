@@ -70,4 +70,6 @@ static bool supported(void) { return true; }
 #define KERNELS cordwood_f32_scalar
 #define ISA_NAME "scalar"
 #define SUPPORTED supported
+#define BATCH NULL
+#define BATCH_SCRATCH NULL
 #include "loops.h"

@@ -8,8 +8,9 @@
 //     four_store(distances, out)           the four floats
 //     sixteen_within(products, terms, factor, limit)
 //                                          a bit for each of 16 bounds not greater than limit
-//     KERNELS                              the name of its table
+//     KERNELS, ISA_NAME                    the names of its table and of itself
 //     SUPPORTED                            the function that says whether the processor has it
+//     BATCH, BATCH_SCRATCH                 its fused product, or null
 //
 // Rows are always summed four at a time, the last ones beside copies of themselves, so that a
 // distance has the same bits whoever asks for it.
@@ -144,4 +145,5 @@ static void tile(const cordwood_f32_tile_input *input, cordwood_topk *topks) {
     }
 }
 
-const cordwood_f32_kernels KERNELS = {ISA_NAME, SUPPORTED, distances, scan, tile};
+const cordwood_f32_kernels KERNELS = {ISA_NAME, SUPPORTED, distances,    scan,
+                                      tile,     BATCH,     BATCH_SCRATCH};

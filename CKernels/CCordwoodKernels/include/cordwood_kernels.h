@@ -116,6 +116,15 @@ typedef struct cordwood_f32_tile_input {
 /// bound is beyond the threshold are passed over, sixteen in one comparison.
 void cordwood_f32_tile(const cordwood_f32_tile_input *input, cordwood_topk *topks);
 
+/// How many floats of scratch `cordwood_f32_batch` needs for vectors of so many dimensions, or 0
+/// where the instruction set in use, or the dimensions, have no such function: the caller then
+/// multiplies matrices by other means and calls `cordwood_f32_tile`.
+size_t cordwood_f32_batch_scratch(size_t dimensions);
+
+/// As `cordwood_f32_tile`, but computes the products too: `products` is not read. All rows may be
+/// passed at once. `scratch` is best aligned to 64 bytes.
+void cordwood_f32_batch(const cordwood_f32_tile_input *input, float *scratch, cordwood_topk *topks);
+
 // MARK: Single vectors
 
 /// The index of the first component that is infinite or not a number, or `count`.
@@ -136,6 +145,9 @@ typedef struct cordwood_f32_kernels {
     void (*distances)(const cordwood_f32_query *, const float *const *, size_t, float *);
     void (*scan)(const cordwood_f32_query *, const cordwood_f32_rows *, cordwood_topk *);
     void (*tile)(const cordwood_f32_tile_input *, cordwood_topk *);
+    /// Null where there is none.
+    void (*batch)(const cordwood_f32_tile_input *, float *, cordwood_topk *);
+    size_t (*batch_scratch)(size_t);
 } cordwood_f32_kernels;
 
 /// Every instruction set that was compiled in, in ascending order of speed.

@@ -34,7 +34,7 @@ enum PointCodec {
             writer.bytes(Array(key.utf8))
             write(value, to: &writer)
         }
-        return Record(key: key(point.id), value: writer.finishAsArray())
+        return Record(key: key(point.id), value: writer.finishArray())
     }
 
     static func deletion(_ id: UInt64) -> Record { Record(key: key(id), value: nil) }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// A value that many threads may read at once, or one may change.
@@ -20,8 +20,8 @@ final class ReadWriteLock<Value: ~Copyable & Sendable>: @unchecked Sendable {
         var attributes = pthread_rwlockattr_t()
         pthread_rwlockattr_init(&attributes)
         #if canImport(Glibc)
-            pthread_rwlockattr_setkind_np(
-                &attributes, Int32(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+        pthread_rwlockattr_setkind_np(
+            &attributes, Int32(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
         #endif
         let failure = pthread_rwlock_init(lock, &attributes)
         precondition(failure == 0, "pthread_rwlock_init returned \(failure)")

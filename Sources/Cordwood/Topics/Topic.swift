@@ -31,8 +31,9 @@ public final class Topic: Sendable {
             return try await partitions[0].append(records, acknowledge: acknowledge)
         }
         let groups = group(records)
-        if groups.count == 1 {
-            return try await partitions[groups[0].partition].append(
+        if groups.count < 2 {
+            // An append of nothing is refused by the log.
+            return try await partitions[groups.first?.partition ?? 0].append(
                 records, acknowledge: acknowledge)
         }
         // Every record is checked before the first partition takes any.
@@ -83,7 +84,9 @@ public final class Topic: Sendable {
         let outcomes = await withTaskGroup(of: Outcome.self) { tasks in
             for group in groups {
                 let partition = partitions[group.partition]
-                tasks.addTask {
+                // Immediate, so that appends which are started one after another (with
+                // `Task.immediate`) queue in that order in every partition.
+                tasks.addImmediateTask {
                     do throws(LogError) {
                         let receipt = try await partition.append(
                             group.records, acknowledge: acknowledge)

@@ -12,10 +12,6 @@ struct CollectionCommand: AsyncParsableCommand {
         ])
 }
 
-/// Names that the library knows, as the command line spells them.
-extension Metric: ExpressibleByArgument {}
-extension IndexKind: ExpressibleByArgument {}
-
 /// How vectors are held in memory.
 enum QuantizationChoice: String, ExpressibleByArgument, CaseIterable {
     /// 32-bit floats, as they came.
@@ -29,8 +25,8 @@ struct CollectionCreate: AsyncParsableCommand {
     @OptionGroup var location: DirectoryArgument
     @Argument(help: "The collection's name.") var name: String
     @Option(help: "Numbers in each vector.") var dimensions: Int
-    @Option(help: "What nearness is: l2, ip (inner product) or cosine.") var metric: Metric
-    @Option(help: "How vectors are searched.") var index = IndexKind.flat
+    @Option(help: "What nearness is: l2, ip (inner product) or cosine.") var metric: Choice<Metric>
+    @Option(help: "How vectors are searched.") var index = Choice(IndexKind.flat)
     @Option(help: "How vectors are held in memory.") var quantization = QuantizationChoice.none
 
     func validate() throws {
@@ -48,7 +44,8 @@ struct CollectionCreate: AsyncParsableCommand {
             }
             _ = try await database.collection(
                 name,
-                CollectionConfiguration(dimensions: dimensions, metric: metric, index: index))
+                CollectionConfiguration(
+                    dimensions: dimensions, metric: metric.value, index: index.value))
         }
     }
 }
@@ -72,7 +69,7 @@ struct CollectionDescribe: AsyncParsableCommand {
                 ("metric", .string(configuration.metric.rawValue)),
                 ("index", .string(configuration.index.rawValue)),
                 ("appliedOffset", .integer(collection.appliedOffset)),
-                ("bytesInMemory", .count(collection.bytesInMemory)),
+                ("bytesInMemory", .count(await collection.bytesInMemory())),
             ]
             if json {
                 try Output.standard.line(JSON.object(members).description)

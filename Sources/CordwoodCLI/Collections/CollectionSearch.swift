@@ -18,6 +18,8 @@ struct CollectionSearch: AsyncParsableCommand {
     @Option(help: "How many to find for each query.") var limit = 10
     @Flag(help: "Print one JSON object a query.") var json = false
 
+    /// One less than the index's own: ``like`` asks for one more.
+    private static let maximumLimit = FlatIndex.maximumLimit - 1
     /// How many queries are searched in one call.
     private static let queriesPerBatch = 256
 
@@ -25,8 +27,8 @@ struct CollectionSearch: AsyncParsableCommand {
         guard (vectorFile == nil) != (like == nil) else {
             throw ValidationError("expected either --vector-file or --like")
         }
-        guard (1...100_000) ~= limit else {
-            throw ValidationError("--limit: expected 1 to 100000, found \(limit)")
+        guard (1...Self.maximumLimit) ~= limit else {
+            throw ValidationError("--limit: expected 1 to \(Self.maximumLimit), found \(limit)")
         }
     }
 

@@ -56,7 +56,7 @@ struct WordVectors: Sendable {
     private static func resources() throws -> String {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let length = buffer.withUnsafeMutableBytes {
-            readlink("/proc/self/exe", $0.baseAddress, $0.count)
+            readlink("/proc/self/exe", $0.baseAddress!, $0.count)
         }
         guard length > 0 else {
             throw CommandError(

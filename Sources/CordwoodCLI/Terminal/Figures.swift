@@ -35,7 +35,7 @@ enum Figures {
     /// Per second, grouped: `48,213/s`.
     static func rate(_ amount: Int, in duration: Duration) -> String {
         let seconds = max(duration / .seconds(1), 1e-9)
-        return "\(count(Int(min(Double(amount) / seconds, 1e15))))/s"
+        return "\(count(Int(min(Double(amount) / seconds, 1e15).rounded())))/s"
     }
 
     /// A number with that many digits after the point.

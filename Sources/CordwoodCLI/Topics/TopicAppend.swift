@@ -2,8 +2,6 @@
 import ArgumentParser
 import Cordwood
 
-extension Acknowledgement: ExpressibleByArgument {}
-
 /// `cordwood topic append`: each line of standard input becomes a record.
 struct TopicAppend: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +19,7 @@ struct TopicAppend: AsyncParsableCommand {
     @Option(help: "What separates a key from its value; a line without it has no key.")
     var keySeparator: String?
     @Option(help: "When a record counts as acknowledged: durable, written or memory.")
-    var acknowledge = Acknowledgement.durable
+    var acknowledge = Choice(Acknowledgement.durable)
     @Flag(help: "Print the partition and offset of each record.") var printOffsets = false
 
     func validate() throws {
@@ -38,7 +36,7 @@ struct TopicAppend: AsyncParsableCommand {
             database in
             let topic = try await openTopic(in: database)
             var pipeline = AppendPipeline(
-                topic: topic, acknowledge: acknowledge, printsOffsets: printOffsets,
+                topic: topic, acknowledge: acknowledge.value, printsOffsets: printOffsets,
                 stopReading: input.stop)
             while let lines = try await input.nextLines() {
                 let records = lines.map {

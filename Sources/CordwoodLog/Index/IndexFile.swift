@@ -6,28 +6,29 @@ struct IndexFile<S: Storage> {
     let directory: StoragePath
     let storage: S
 
-    /// An index that was lost is made anew with entries this far apart.
-    static var rebuildIntervalBytes: Int { 4096 }
-
     var path: StoragePath { SegmentFiles.index(header.baseOffset, in: directory) }
+
+    /// What could be read of an index file.
+    struct Prefix {
+        /// The entries of the sound pages from the front of the file.
+        var index: OffsetIndex
+        /// Why the rest was not read, if there is one.
+        var problem: String?
+        var fileExists = true
+    }
 
     /// The whole index of a sealed segment, or nil and what is wrong with it.
     func load(end: SegmentCursor) async throws(LogError) -> (OffsetIndex?, String?) {
-        let (index, problem) = try await loadPrefix()
-        if let problem { return (nil, problem) }
-        guard let first = index.entries.first, Int(first.position) == SegmentHeader.byteCount,
-            let last = index.entries.last,
+        let prefix = try await loadPrefix()
+        if let problem = prefix.problem { return (nil, problem) }
+        guard let last = prefix.index.entries.last,
             Int(last.position) < end.position
-                || (end.position == SegmentHeader.byteCount && index.entries.count == 1)
-        else {
-            return (nil, "\(path): expected entries from the segment's start to its end")
-        }
-        return (index, nil)
+                || prefix.index.entries.count == 1
+        else { return (nil, "\(path): expected entries before the segment's end") }
+        return (prefix.index, nil)
     }
 
-    /// The sound pages from the front of the file, and why the rest was not read, if there is one.
-    func loadPrefix() async throws(LogError) -> (OffsetIndex, String?) {
-        var index = OffsetIndex(baseOffset: header.baseOffset)
+    func loadPrefix() async throws(LogError) -> Prefix {
         let block: MemoryBlock
         do throws(StorageError) {
             let file = try await storage.open(path, .read)
@@ -35,27 +36,42 @@ struct IndexFile<S: Storage> {
             block = try await file.read(at: 0, count: min(size, Self.maximumFileBytes))
             await file.close()
         } catch {
-            if error.code == .notFound { return (index, "\(path): missing") }
+            if error.code == .notFound {
+                return Prefix(
+                    index: OffsetIndex(baseOffset: header.baseOffset),
+                    problem: "\(path): missing", fileExists: false)
+            }
             throw LogError(error, while: "reading an index")
         }
+        return decode(block.unsafeBytes)
+    }
+
+    private func decode(_ file: UnsafeRawBufferPointer) -> Prefix {
+        var index = OffsetIndex(baseOffset: header.baseOffset)
         let pageBytes = IndexPage.byteCount
         var number = 0
-        while number * pageBytes < block.count {
-            let range = number * pageBytes..<min((number + 1) * pageBytes, block.count)
-            let bytes = UnsafeRawBufferPointer(rebasing: block.unsafeBytes[range])
-            guard let entries = IndexPage.decode(bytes, number: number, header: header) else {
-                return (index, "\(path): page \(number) is not sound")
+        while number * pageBytes < file.count {
+            let range = number * pageBytes..<min((number + 1) * pageBytes, file.count)
+            let page = UnsafeRawBufferPointer(rebasing: file[range])
+            guard let entries = IndexPage.decode(page, number: number, header: header) else {
+                return Prefix(index: index, problem: "\(path): page \(number) is not sound")
             }
             for entry in entries where !index.append(read: entry) {
-                return (index, "\(path): page \(number) is out of order")
+                return Prefix(index: index, problem: "\(path): page \(number) is out of order")
             }
             number += 1
             if entries.count < IndexPage.capacity { break }
         }
-        if number * pageBytes != block.count {
-            return (index, "\(path): expected \(number * pageBytes) bytes, found \(block.count)")
+        let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
+        guard index.entries.first.map(index.cursor) == start else {
+            return Prefix(
+                index: OffsetIndex(baseOffset: header.baseOffset),
+                problem: "\(path): expected a first entry at the segment's start")
         }
-        return (index, index.entries.isEmpty ? "\(path): empty" : nil)
+        if number * pageBytes == file.count { return Prefix(index: index) }
+        return Prefix(
+            index: index,
+            problem: "\(path): expected \(number * pageBytes) bytes, found \(file.count)")
     }
 
     /// A segment has at most 2^31 bytes, and an entry at least every 64 of them.
@@ -74,7 +90,17 @@ struct IndexFile<S: Storage> {
         } catch { throw LogError(error, while: "writing an index anew") }
     }
 
-    func pages(of index: OffsetIndex) -> [MemorySlice] {
+    /// Cuts the file behind its first `count` pages, durably.
+    func keep(pages count: Int) async throws(LogError) {
+        do throws(StorageError) {
+            let file = try await storage.open(path, .readWrite)
+            try await file.truncate(to: count * IndexPage.byteCount)
+            try await file.sync()
+            await file.close()
+        } catch { throw LogError(error, while: "cutting an index") }
+    }
+
+    private func pages(of index: OffsetIndex) -> [MemorySlice] {
         let entries = index.entries
         let count = (entries.count + IndexPage.capacity - 1) / IndexPage.capacity
         return (0..<count).map { number in
@@ -86,39 +112,41 @@ struct IndexFile<S: Storage> {
 }
 
 extension OffsetIndex {
-    /// Makes an index by walking a segment's batches. Damage ends an interval; the entries go on at
-    /// the next sound batch. O(bytes).
+    /// Makes an index by walking a segment's batches, and returns it with the place where the walk
+    /// ended. Damage ends an interval; the entries go on at the next sound batch. O(bytes).
     static func rebuild(
         from block: MemoryBlock, header: SegmentHeader, end: SegmentCursor, gaps: [Gap],
         interval: Int
-    ) -> OffsetIndex {
+    ) -> (index: OffsetIndex, end: SegmentCursor) {
         var index = OffsetIndex(baseOffset: header.baseOffset)
         var cursor = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
         index.append(cursor)
         while cursor.position < end.position {
             let rest = UnsafeRawBufferPointer(
                 rebasing: block.unsafeBytes[cursor.position..<end.position])
-            index.note(cursor, interval: interval)
-            do throws(BatchProblem) {
-                _ = try cursor.next(in: rest)
-            } catch {
-                let known = gaps.first { $0.positions.lowerBound == cursor.position }
-                let found = SegmentCursor.firstBatch(
-                    in: UnsafeRawBufferPointer(rebasing: rest[min(1, rest.count)...]),
-                    minimumOffset: cursor.nextOffset)
-                guard
-                    let gap = known
-                        ?? found.map({
-                            Gap(
-                                positions: cursor.position..<cursor.position + 1 + $0.position,
-                                offsets: cursor.nextOffset..<$0.header.baseOffset)
-                        })
-                else { return index }
+            if let gap = gaps.first(where: { $0.positions.lowerBound == cursor.position }) {
                 cursor = .after(gap, header: header)
                 if cursor.position < end.position { index.append(cursor) }
+                continue
+            }
+            let place = cursor
+            do throws(BatchProblem) {
+                _ = try cursor.next(in: rest)
+                index.note(place, interval: interval)
+            } catch {
+                let limit = Landmark.next(behind: place.position, gaps: gaps, end: end)
+                if let found = place.survivor(in: rest, before: limit) {
+                    cursor = found.place
+                    index.append(cursor)
+                } else if limit.position < end.position {
+                    // Nothing sound is left before the next known damage, which says where it ends.
+                    cursor.position = limit.position
+                } else {
+                    return (index, end)
+                }
             }
         }
-        return index
+        return (index, cursor)
     }
 }
 

@@ -15,13 +15,15 @@ struct OffsetIndex {
 
     init(baseOffset: Int64) { self.baseOffset = baseOffset }
 
-    /// Appends an entry for a batch that starts at `cursor`. Places must be added in order and lie
-    /// within 2^32 of the segment's start, which the roll at `segmentBytes` sees to.
+    /// Appends an entry for a batch that starts at `cursor`. Places must be added in order. One
+    /// beyond 2^32 of the segment's start, where only a damaged or foreign file leads, is left out:
+    /// the index stays right and is less dense there.
     mutating func append(_ cursor: SegmentCursor) {
+        guard let relativeOffset = UInt32(exactly: cursor.nextOffset - baseOffset),
+            let position = UInt32(exactly: cursor.position)
+        else { return }
         entries.append(
-            Entry(
-                relativeOffset: UInt32(cursor.nextOffset - baseOffset),
-                position: UInt32(cursor.position), chain: cursor.chain.value))
+            Entry(relativeOffset: relativeOffset, position: position, chain: cursor.chain.value))
     }
 
     /// Appends an entry when the last one is `interval` bytes or more behind. O(1).

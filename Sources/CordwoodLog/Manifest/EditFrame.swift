@@ -32,19 +32,21 @@ enum EditFrame {
                 .unsupportedFormat,
                 "\(path): expected a file that begins with \"COWEDITS\", found something else")
         }
-        guard let version = reader.littleEndian(UInt32.self), version == Self.version else {
-            throw LogError(
-                .unsupportedFormat,
-                "\(path): expected format version \(Self.version), found a newer one; "
-                    + "open it with the version that wrote it")
-        }
-        guard let foundKind = reader.littleEndian(UInt32.self),
+        // All versions keep their checksum here, so that damage is not taken for a newer format.
+        guard let version = reader.littleEndian(UInt32.self),
+            let foundKind = reader.littleEndian(UInt32.self),
             let identity = reader.littleEndian(UInt64.self),
             reader.skip(headerByteCount - 4 - reader.position) != nil,
             let checksum = reader.littleEndian(UInt32.self),
             checksum
                 == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(headerByteCount - 4)]))
         else { throw LogError(.damaged, "\(path): the header fails its checksum") }
+        guard version == Self.version else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected format version \(Self.version), found \(version); "
+                    + "open it with the version that wrote it")
+        }
         guard foundKind == kind.rawValue else {
             throw LogError(
                 .inconsistent,

@@ -26,49 +26,34 @@ package final class EditLog<File: StorageFile> {
         self.cutBytes = cutBytes
     }
 
-    /// Writes a new file with some edits, under a temporary name first, so that the final name never
-    /// shows a file that is half there. Durable when it returns, with its directory entry.
+    /// Writes a new file with some edits. Durable when it returns, with its directory entry.
     package static func create<S: Storage>(
         _ path: StoragePath, on storage: S, kind: EditLogKind, identity: UInt64, edits: [[UInt8]]
     ) async throws(LogError) -> EditLog where S.File == File {
+        var slices = [MemorySlice(EditFrame.header(kind: kind, identity: identity))]
+        for (number, edit) in edits.enumerated() {
+            slices.append(MemorySlice(EditFrame.encode(edit, sequence: UInt32(number))))
+        }
         do throws(StorageError) {
-            let temporary = try path.parent.appending(path.names.last! + ".new")
-            let staged = try await storage.open(temporary, .openOrCreate)
-            try await staged.truncate(to: 0)
-            var slices = [MemorySlice(EditFrame.header(kind: kind, identity: identity))]
-            for (number, edit) in edits.enumerated() {
-                slices.append(MemorySlice(EditFrame.encode(edit, sequence: UInt32(number))))
-            }
-            let write = FileWrite(at: 0, slices)
-            try await staged.write([write], thenSync: true)
-            await staged.close()
-            try await storage.rename(temporary, to: path)
-            try await storage.syncDirectory(path.parent)
+            let file = try await write(slices, to: path, on: storage)
             return EditLog(
-                file: try await storage.open(path, .readWrite), identity: identity,
-                end: write.count, sequence: UInt32(edits.count), cutBytes: 0)
+                file: file, identity: identity, end: slices.reduce(0) { $0 + $1.count },
+                sequence: UInt32(edits.count), cutBytes: 0)
         } catch { throw LogError(error, while: "creating \(path)") }
     }
 
-    /// Reads a file and hands each edit to `apply`, in order.
+    /// Reads a file, hands each edit to `apply`, in order, and calls `validate`; where one of them
+    /// throws, nothing was changed.
+    ///
+    /// Then writes the file anew: the system may hold edits that never reached the medium, because
+    /// the process died before it synced them or a sync failed, and a sync now would not save those
+    /// of the second kind.
     package static func open<S: Storage>(
         _ path: StoragePath, on storage: S, kind: EditLogKind,
-        apply: ([UInt8]) throws(LogError) -> Void
+        apply: ([UInt8]) throws(LogError) -> Void,
+        validate: () async throws(LogError) -> Void = {}
     ) async throws(LogError) -> EditLog where S.File == File {
-        let file: File
-        let content: MemoryBlock
-        let size: Int
-        do throws(StorageError) {
-            file = try await storage.open(path, .readWrite)
-            size = try await file.size()
-            content = try await file.read(
-                at: 0, count: min(size, EditFrame.maximumFileBytes))
-        } catch { throw LogError(error, while: "opening \(path)") }
-        guard size <= EditFrame.maximumFileBytes else {
-            throw LogError(
-                .unsupportedFormat,
-                "\(path): expected at most \(EditFrame.maximumFileBytes) bytes, found \(size)")
-        }
+        let content = try await read(path, on: storage)
         let identity = try EditFrame.checkHeader(content.unsafeBytes, kind: kind, path: path)
         var sequence: UInt32 = 0
         var end = EditFrame.headerByteCount
@@ -77,21 +62,55 @@ package final class EditLog<File: StorageFile> {
             end = edit.end
             sequence += 1
         }
-        let cut = content.count - end
-        if cut > 0 {
-            if EditFrame.hasFrame(content.unsafeBytes, behind: end, sequence: sequence) {
-                throw LogError(
-                    .damaged,
-                    "\(path): edit \(sequence) at byte \(end) fails its checksum and later edits are "
-                        + "sound, so this is damage, not a torn write; nothing was changed")
-            }
-            do throws(StorageError) {
-                try await file.truncate(to: end)
-                try await file.sync()
-            } catch { throw LogError(error, while: "cutting a torn edit off \(path)") }
+        if end < content.count,
+            EditFrame.hasFrame(content.unsafeBytes, behind: end, sequence: sequence)
+        {
+            throw LogError(
+                .damaged,
+                "\(path): edit \(sequence) at byte \(end) fails its checksum and later edits are "
+                    + "sound, so this is damage, not a torn write; nothing was changed")
         }
-        return EditLog(
-            file: file, identity: identity, end: end, sequence: sequence, cutBytes: cut)
+        try await validate()
+        do throws(StorageError) {
+            let file = try await write([MemorySlice(content, 0..<end)], to: path, on: storage)
+            return EditLog(
+                file: file, identity: identity, end: end, sequence: sequence,
+                cutBytes: content.count - end)
+        } catch { throw LogError(error, while: "writing \(path) anew") }
+    }
+
+    private static func read<S: Storage>(
+        _ path: StoragePath, on storage: S
+    ) async throws(LogError) -> MemoryBlock where S.File == File {
+        let size: Int
+        let content: MemoryBlock
+        do throws(StorageError) {
+            let file = try await storage.open(path, .read)
+            size = try await file.size()
+            content = try await file.read(at: 0, count: min(size, EditFrame.maximumFileBytes))
+            await file.close()
+        } catch { throw LogError(error, while: "opening \(path)") }
+        guard size <= EditFrame.maximumFileBytes else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected at most \(EditFrame.maximumFileBytes) bytes, found \(size)")
+        }
+        return content
+    }
+
+    /// Writes a whole file under a temporary name first, so that the final name never shows one that
+    /// is half there.
+    private static func write<S: Storage>(
+        _ slices: [MemorySlice], to path: StoragePath, on storage: S
+    ) async throws(StorageError) -> File where S.File == File {
+        let staged = try path.parent.appending(path.names.last! + ".new")
+        let file = try await storage.open(staged, .openOrCreate)
+        try await file.truncate(to: 0)
+        try await file.write([FileWrite(at: 0, slices)], thenSync: true)
+        await file.close()
+        try await storage.rename(staged, to: path)
+        try await storage.syncDirectory(path.parent)
+        return try await storage.open(path, .readWrite)
     }
 
     /// Appends edits with one write and one sync; they take effect together or, after a crash, as a

@@ -33,7 +33,7 @@ enum SegmentEdit: Equatable {
             writer.littleEndian(gap.offsets.lowerBound)
             writer.littleEndian(gap.offsets.upperBound)
         }
-        return writer.finishAsArray()
+        return writer.finishArray()
     }
 
     private var byteCount: Int {
@@ -49,7 +49,8 @@ enum SegmentEdit: Equatable {
         let parsed = payload.withUnsafeBytes { bytes -> SegmentEdit? in
             var reader = ByteReader(bytes)
             guard let kind = reader.littleEndian(UInt8.self),
-                let baseOffset = reader.littleEndian(Int64.self), baseOffset >= 0
+                let baseOffset = reader.littleEndian(Int64.self), baseOffset >= 0,
+                baseOffset <= SegmentHeader.maximumOffset
             else { return nil }
             let edit: SegmentEdit?
             switch kind {
@@ -66,8 +67,9 @@ enum SegmentEdit: Equatable {
 
     private static func seal(_ reader: inout ByteReader, _ baseOffset: Int64) -> SegmentEdit? {
         guard let position = reader.littleEndian(UInt64.self).flatMap({ Int(exactly: $0) }),
-            position >= SegmentHeader.byteCount,
+            position >= SegmentHeader.byteCount, position <= SegmentHeader.maximumSegmentBytes,
             let nextOffset = reader.littleEndian(Int64.self), nextOffset >= baseOffset,
+            nextOffset <= SegmentHeader.maximumOffset,
             let chain = reader.littleEndian(UInt32.self)
         else { return nil }
         return .seal(
@@ -81,9 +83,10 @@ enum SegmentEdit: Equatable {
     ) -> SegmentEdit? {
         guard let from = reader.littleEndian(UInt64.self).flatMap({ Int(exactly: $0) }),
             let to = reader.littleEndian(UInt64.self).flatMap({ Int(exactly: $0) }),
-            from >= SegmentHeader.byteCount, from <= to,
+            from >= SegmentHeader.byteCount, from <= to, to <= SegmentHeader.maximumSegmentBytes,
             let first = reader.littleEndian(Int64.self),
-            let next = reader.littleEndian(Int64.self), first >= baseOffset, first <= next
+            let next = reader.littleEndian(Int64.self), first >= baseOffset, first <= next,
+            next <= SegmentHeader.maximumOffset
         else { return nil }
         return .quarantine(
             baseOffset: baseOffset, Gap(positions: from..<to, offsets: first..<next))

@@ -16,6 +16,8 @@ struct PartitionRecovery<S: Storage> {
         var sealed: [SealedSegment<S>]
         var active: ActiveSegment<S>
         var index: OffsetIndex
+        /// Full pages of the index that lie on disk.
+        var indexPagesWritten = 0
     }
 
     init(storage: S, directory: StoragePath, configuration: LogConfiguration) {
@@ -31,8 +33,7 @@ struct PartitionRecovery<S: Storage> {
         let names: [String]
         let path: StoragePath
         do throws(StorageError) {
-            try await storage.createDirectory(directory)
-            try await storage.syncDirectory(directory.parent)
+            try await createDirectory()
             names = try await storage.entries(of: directory).map(\.name)
             path = try directory.appending(Self.manifestName)
         } catch { throw LogError(error, while: "opening \(directory)") }
@@ -48,13 +49,25 @@ struct PartitionRecovery<S: Storage> {
                 )
             }
             try manifest.apply(edit)
+        } validate: { () async throws(LogError) in
+            try await checkUnlisted(names, manifest)
         }
         if manifestLog.cutBytes > 0 {
             report.cutBytes += manifestLog.cutBytes
             report.notes.append("cut a torn edit off \(path)")
         }
-        try await checkUnlisted(names, manifest)
         return try await open(manifest, manifestLog)
+    }
+
+    /// Creates the log's directory and makes its name durable, with those above it.
+    private func createDirectory() async throws(StorageError) {
+        try await storage.createDirectory(directory)
+        var parent = directory.parent
+        try await storage.syncDirectory(parent)
+        while parent != .root {
+            parent = parent.parent
+            try await storage.syncDirectory(parent)
+        }
     }
 
     private func create(
@@ -98,7 +111,8 @@ struct PartitionRecovery<S: Storage> {
             sealed.append(
                 SealedSegment(
                     header: SegmentHeader(logID: logID, baseOffset: segment.baseOffset), end: end,
-                    gaps: segment.gaps, directory: directory, storage: storage))
+                    gaps: segment.gaps, directory: directory, storage: storage,
+                    configuration: configuration))
         }
         let nextBase = sealed.last?.end.nextOffset ?? 0
         guard let last = manifest.segments.last, last.end == nil else {
@@ -108,22 +122,25 @@ struct PartitionRecovery<S: Storage> {
             return opened(manifestLog, sealed, active)
         }
         let header = SegmentHeader(logID: logID, baseOffset: last.baseOffset)
-        let (recovered, index) = try await recover(header)
-        guard let damaged = recovered.gaps.isEmpty ? nil : recovered else {
+        var recovered = try await recover(header)
+        if recovered.gaps.isEmpty {
             return Opened(
-                manifestLog: manifestLog, sealed: sealed, active: recovered.active, index: index)
+                manifestLog: manifestLog, sealed: sealed, active: recovered.active,
+                index: recovered.index, indexPagesWritten: recovered.indexPagesWritten)
         }
         // Damage is sealed in, so that the active segment is always whole.
-        let end = damaged.active.end
+        let end = recovered.active.end
         let edits =
-            damaged.gaps.map { SegmentEdit.quarantine(baseOffset: header.baseOffset, $0) }
+            recovered.gaps.map { SegmentEdit.quarantine(baseOffset: header.baseOffset, $0) }
             + [.seal(baseOffset: header.baseOffset, end: end)]
+        // No batch begins at the end.
+        recovered.index.removeAll(behind: max(end.position - 1, SegmentHeader.byteCount))
         try await IndexFile(header: header, directory: directory, storage: storage)
-            .replace(with: index)
+            .replace(with: recovered.index)
         sealed.append(
             SealedSegment(
-                header: header, end: end, gaps: damaged.gaps, directory: directory,
-                storage: storage))
+                header: header, end: end, gaps: recovered.gaps, directory: directory,
+                storage: storage, configuration: configuration))
         let next = SegmentHeader(logID: logID, baseOffset: end.nextOffset)
         let active = try await startSegment(next, manifestLog, sealing: edits)
         return opened(manifestLog, sealed, active)
@@ -149,26 +166,40 @@ struct PartitionRecovery<S: Storage> {
         return active
     }
 
+    /// The active segment after its recovery.
+    private struct Recovered {
+        var active: ActiveSegment<S>
+        var index: OffsetIndex
+        var gaps: [Gap]
+        var indexPagesWritten: Int
+    }
+
     /// Scans the segment that was being written, cuts what a crash tore and makes the rest durable.
-    private mutating func recover(
-        _ header: SegmentHeader
-    ) async throws(LogError) -> ((active: ActiveSegment<S>, gaps: [Gap]), OffsetIndex) {
+    private mutating func recover(_ header: SegmentHeader) async throws(LogError) -> Recovered {
         let path = SegmentFiles.log(header.baseOffset, in: directory)
         let indexFile = IndexFile(header: header, directory: directory, storage: storage)
-        let (prefix, _) = try await indexFile.loadPrefix()
+        let prefix = try await indexFile.loadPrefix()
         let file: S.File
         let content: MemoryBlock
         do throws(StorageError) {
             file = try await storage.open(path, .readWrite)
             content = try await file.map(count: try await file.size())
-        } catch { throw LogError(error, while: "opening the active segment") }
+        } catch {
+            guard error.code == .notFound else {
+                throw LogError(error, while: "opening the active segment")
+            }
+            throw LogError(
+                .inconsistent,
+                "\(path): the manifest names this segment, expected a file, found none; nothing was "
+                    + "changed")
+        }
         let interval = configuration.indexIntervalBytes
         let (watermark, headerDamage) = try await storage.offload { () throws(LogError) in
             try Self.readHeader(content, header, path)
         }
         let scan = await storage.offload {
             TailScan(
-                content.unsafeBytes, header: header, watermark: watermark, index: prefix,
+                content.unsafeBytes, header: header, watermark: watermark, index: prefix.index,
                 interval: interval)
         }
         report.scannedBytes += content.count - scan.scannedFrom
@@ -186,9 +217,20 @@ struct PartitionRecovery<S: Storage> {
             file: file, header: header, end: scan.cursor,
             watermarkSequence: watermark?.sequence ?? 0, configuration: configuration)
         do throws(StorageError) {
-            try await active.settle(size: content.count, rewritingHeader: headerDamage != nil)
+            try await active.settle(
+                recovered: content,
+                trusted: watermark?.durable.position ?? SegmentHeader.byteCount,
+                rewritingHeader: headerDamage != nil)
         } catch { throw LogError(error, while: "making the recovered segment durable") }
-        return ((active, scan.gaps), scan.index)
+        let pages = scan.keptEntries / IndexPage.capacity
+        let isWhole = prefix.problem == nil && scan.keptEntries == prefix.index.entries.count
+        if prefix.fileExists && !isWhole {
+            // A page of this life may get lost in a crash, and must not leave one of an earlier
+            // life in its place, whose entries no longer hold.
+            try await indexFile.keep(pages: pages)
+        }
+        return Recovered(
+            active: active, index: scan.index, gaps: scan.gaps, indexPagesWritten: pages)
     }
 
     /// The newest watermark of a segment. A header whose identity is damaged is accepted when a

@@ -12,7 +12,7 @@ import CordwoodStorage
 ///   cut there.
 ///
 /// Pure: it reads bytes and decides; ``PartitionRecovery`` acts. O(bytes behind the watermark), and
-/// at most one index page before it.
+/// at most one index page before it; where something is wrong below the watermark, O(bytes).
 struct TailScan {
     private(set) var cursor: SegmentCursor
     private(set) var index: OffsetIndex
@@ -22,25 +22,50 @@ struct TailScan {
     /// What was found where the cut is.
     private(set) var cutProblem: BatchProblem?
     let scannedFrom: Int
+    /// How many entries of the index file can stay: they lie below the watermark.
+    let keptEntries: Int
 
     private let header: SegmentHeader
     private let watermark: Watermark?
     private let durable: SegmentCursor
     /// Whether the chain still is the one that the watermark was computed with.
     private var chainIsWhole = true
+    /// A place that another scan began at, and whether this one came to exactly there.
+    private let checkpoint: SegmentCursor?
+    private var passedCheckpoint = false
 
     /// Scans `bytes`, a whole segment file. `index` holds the entries that could be read; those
     /// behind the watermark are dropped and found again.
+    ///
+    /// An index entry may be of an earlier life of the segment, cut since, so damage that is found
+    /// from an entry on is believed only when a scan from the segment's start comes to that entry.
     init(
         _ bytes: UnsafeRawBufferPointer, header: SegmentHeader, watermark: Watermark?,
         index: OffsetIndex, interval: Int
     ) {
+        self.init(
+            bytes, header: header, watermark: watermark, trusting: index, interval: interval,
+            checkpoint: nil)
+        guard !gaps.isEmpty, keptEntries > 0 else { return }
+        let whole = TailScan(
+            bytes, header: header, watermark: watermark,
+            trusting: OffsetIndex(baseOffset: header.baseOffset), interval: interval,
+            checkpoint: index.entries[..<keptEntries].last.map(index.cursor))
+        if whole.gaps.isEmpty || !whole.passedCheckpoint { self = whole }
+    }
+
+    private init(
+        _ bytes: UnsafeRawBufferPointer, header: SegmentHeader, watermark: Watermark?,
+        trusting index: OffsetIndex, interval: Int, checkpoint: SegmentCursor?
+    ) {
         self.header = header
         self.watermark = watermark
+        self.checkpoint = checkpoint
         let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
         durable = watermark?.durable ?? start
         self.index = index
         self.index.removeAll(behind: min(durable.position, bytes.count))
+        keptEntries = self.index.entries.count
         cursor = self.index.entries.last.map(index.cursor) ?? start
         if self.index.entries.isEmpty { self.index.append(start) }
         scannedFrom = cursor.position
@@ -51,12 +76,12 @@ struct TailScan {
         var isBelowDurable = true
         let intervalStart = cursor
         while true {
+            if cursor == checkpoint { passedCheckpoint = true }
             if isBelowDurable && cursor.position >= durable.position {
                 isBelowDurable = false
-                let matches =
-                    cursor.position == durable.position && cursor.nextOffset == durable.nextOffset
-                    && (cursor.chain == durable.chain || !chainIsWhole)
-                if !matches { quarantine(from: intervalStart, to: durable) }
+                if !Landmark(durable).matches(cursor, withChain: chainIsWhole) {
+                    quarantine(from: intervalStart, to: durable)
+                }
             }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[min(cursor.position, bytes.count)...])
             let place = cursor
@@ -65,7 +90,7 @@ struct TailScan {
                 index.note(place, interval: interval)
             } catch {
                 if isBelowDurable {
-                    quarantineBelowDurable(bytes)
+                    quarantineBelowDurable(rest)
                 } else if !passDamage(bytes) {
                     cutBytes = Self.writtenByteCount(rest)
                     if cutBytes > 0 { cutProblem = error }
@@ -76,17 +101,10 @@ struct TailScan {
     }
 
     /// Quarantines up to the next sound batch below the watermark, or up to the watermark.
-    private mutating func quarantineBelowDurable(_ bytes: UnsafeRawBufferPointer) {
-        let from = min(cursor.position + 1, bytes.count)
-        let to = max(from, min(durable.position, bytes.count))
-        let found = SegmentCursor.firstBatch(
-            in: UnsafeRawBufferPointer(rebasing: bytes[from..<to]),
-            minimumOffset: cursor.nextOffset)
-        if let found, found.header.nextOffset <= durable.nextOffset {
-            quarantine(to: from + found.position, offset: found.header.baseOffset)
-        } else {
-            quarantine(to: durable.position, offset: durable.nextOffset)
-        }
+    private mutating func quarantineBelowDurable(_ rest: UnsafeRawBufferPointer) {
+        let landmark = Landmark(position: durable.position, nextOffset: durable.nextOffset)
+        let next = cursor.survivor(in: rest, before: landmark)?.place ?? durable
+        quarantine(to: next.position, offset: next.nextOffset)
     }
 
     /// Quarantines damage above the watermark where it can be told from a torn group.
@@ -101,10 +119,12 @@ struct TailScan {
                 minimumOffset: cursor.nextOffset
             ).map { (from + $0.position, $0.header) }
         }
-        guard firstBatch(from: behind) != nil,
-            let next = firstBatch(from: cursor.position + 1)
-        else { return false }
-        quarantine(to: next.position, offset: next.header.baseOffset)
+        guard let proof = firstBatch(from: behind) else { return false }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])
+        let next = cursor.survivor(in: rest, before: Landmark(position: behind))?.place
+        quarantine(
+            to: next?.position ?? proof.position,
+            offset: next?.nextOffset ?? proof.header.baseOffset)
         return true
     }
 
@@ -116,8 +136,10 @@ struct TailScan {
     }
 
     private mutating func quarantine(to position: Int, offset: Int64) {
+        // Sound batches of a foreign file may claim more offsets than the watermark does.
         let gap = Gap(
-            positions: cursor.position..<position, offsets: cursor.nextOffset..<offset)
+            positions: cursor.position..<max(position, cursor.position),
+            offsets: cursor.nextOffset..<max(offset, cursor.nextOffset))
         gaps.append(gap)
         cursor = .after(gap, header: header)
         index.append(cursor)

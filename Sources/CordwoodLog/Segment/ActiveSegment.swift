@@ -46,17 +46,31 @@ final class ActiveSegment<S: Storage> {
             throw LogError(
                 .inconsistent, "\(path): expected no such segment, found one with records")
         }
+        let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
+        // A watermark from the start, so that a segment with none is known to be damaged.
+        let watermark = Watermark(
+            sequence: 1, durable: start, groupEnd: start.position, groupWasSynced: true)
         do throws(StorageError) {
-            let file = try await storage.open(path, .openOrCreate)
-            try await file.truncate(to: 0)
-            try await file.write(
-                [FileWrite(at: 0, [MemorySlice(header.encode())])], thenSync: true)
+            try await removeUnused(path, on: storage)
+            let file = try await storage.open(path, .create)
+            let page = FileWrite(at: 0, [MemorySlice(header.encode())])
+            try await file.write([page, slot(watermark, of: header)], thenSync: true)
             try await storage.syncDirectory(directory)
             return ActiveSegment(
-                file: file, header: header,
-                end: .start(logID: header.logID, baseOffset: header.baseOffset),
-                watermarkSequence: 0, configuration: configuration)
+                file: file, header: header, end: start, watermarkSequence: watermark.sequence,
+                configuration: configuration)
         } catch { throw LogError(error, while: "creating a segment") }
+    }
+
+    /// Removes what a roll left that did not come to its end. It is not used again as it is: where
+    /// the sync of its name failed, only a new name can be made durable.
+    private static func removeUnused(_ path: StoragePath, on storage: S) async throws(StorageError)
+    {
+        do throws(StorageError) {
+            try await storage.remove(path)
+        } catch {
+            if error.code != .notFound { throw error }
+        }
     }
 
     /// Whether no file has that name, or one that never held a batch.
@@ -88,20 +102,15 @@ final class ActiveSegment<S: Storage> {
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
             groupWasSynced: sync)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
-        try await file.write([data, slot(watermark)], thenSync: sync)
+        try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
         end = newEnd
         if sync { durable = newEnd }
     }
 
     /// Makes all of the segment durable, with a watermark at its end, and gives back the space
     /// behind it. For closing, sealing, and before a recovered segment is served.
-    func settle(size: Int? = nil, rewritingHeader: Bool = false) async throws(StorageError) {
-        if rewritingHeader {
-            let identity = header.encode()
-            let sector = MemorySlice(identity, 0..<Watermark.slotPositions[0])
-            try await file.write([FileWrite(at: 0, [sector])], thenSync: false)
-        }
-        if size != end.position { try await file.truncate(to: end.position) }
+    func settle() async throws(StorageError) {
+        try await file.truncate(to: end.position)
         reservedBytes = end.position
         // First the data, then the watermark that claims it.
         try await file.sync()
@@ -110,10 +119,41 @@ final class ActiveSegment<S: Storage> {
         let watermark = Watermark(
             sequence: watermarkSequence, durable: end, groupEnd: end.position,
             groupWasSynced: true)
-        try await file.write([slot(watermark)], thenSync: true)
+        try await file.write([Self.slot(watermark, of: header)], thenSync: true)
     }
 
-    private func slot(_ watermark: Watermark) -> FileWrite {
+    /// Settles a segment that recovery has read as `content`, where only the bytes before `trusted`
+    /// are known to be durable.
+    ///
+    /// The others are written once more: they may be there only because the system still holds
+    /// them after a sync failed, and then a sync alone would save nothing.
+    func settle(
+        recovered content: MemoryBlock, trusted: Int, rewritingHeader: Bool
+    ) async throws(StorageError) {
+        if rewritingHeader {
+            let identity = header.encode()
+            let sector = MemorySlice(identity, 0..<Watermark.slotPositions[0])
+            try await file.write([FileWrite(at: 0, [sector])], thenSync: false)
+        }
+        let stop = min(end.position, content.count)
+        var position = min(trusted, stop)
+        while position < stop {
+            let step = position..<min(position + Self.rewriteBytes, stop)
+            // A copy: the content is a map of the very file that is written.
+            let copy = MemoryBlock(count: step.count)
+            copy.unsafeMutableBytes.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: content.unsafeBytes[step]))
+            try await file.write(
+                [FileWrite(at: position, [MemorySlice(copy)])], thenSync: false)
+            position = step.upperBound
+        }
+        try await settle()
+    }
+
+    /// How much of a recovered segment is written at a time.
+    private static var rewriteBytes: Int { 1 << 20 }
+
+    private static func slot(_ watermark: Watermark, of header: SegmentHeader) -> FileWrite {
         let identity = BatchChain(logID: header.logID, baseOffset: header.baseOffset)
         return FileWrite(
             at: watermark.slotPosition, [MemorySlice(watermark.encode(identity: identity))])

@@ -11,24 +11,32 @@ final class SealedSegment<S: Storage>: Sendable {
     let gaps: [Gap]
     private let directory: StoragePath
     private let storage: S
+    /// The distance of entries in an index that has to be made anew.
+    private let indexIntervalBytes: Int
     private let opened = Mutex<Opened?>(nil)
 
     /// The file in memory, and its index.
     struct Opened {
         var block: MemoryBlock
         var index: OffsetIndex
-        /// What was wrong with the index file, when it had to be made anew.
-        var indexProblem: String?
+        /// Where reading ends: the seal, but for its chain where that cannot be continued over
+        /// damage.
+        var end: SegmentCursor
+        /// What was wrong, where no record is lost: in the file's header, or in the index, which
+        /// was then made anew.
+        var problems: [String] = []
     }
 
     init(
-        header: SegmentHeader, end: SegmentCursor, gaps: [Gap], directory: StoragePath, storage: S
+        header: SegmentHeader, end: SegmentCursor, gaps: [Gap], directory: StoragePath, storage: S,
+        configuration: LogConfiguration
     ) {
         self.header = header
         self.end = end
         self.gaps = gaps
         self.directory = directory
         self.storage = storage
+        indexIntervalBytes = configuration.indexIntervalBytes
     }
 
     var baseOffset: Int64 { header.baseOffset }
@@ -43,7 +51,8 @@ final class SealedSegment<S: Storage>: Sendable {
         _ opened: Opened, from offset: Int64, maximumBytes: Int
     ) async throws(LogError) -> [RecordBatch] {
         let reader = SegmentReader(
-            block: opened.block, origin: 0, index: opened.index, end: end, gaps: gaps, path: path)
+            block: opened.block, origin: 0, index: opened.index, end: opened.end, gaps: gaps,
+            path: path)
         // A cold map blocks the thread that touches it.
         return try await storage.offload { () throws(LogError) in
             try reader.read(from: offset, maximumBytes: maximumBytes)
@@ -59,42 +68,55 @@ final class SealedSegment<S: Storage>: Sendable {
     }
 
     /// Maps the file and loads its index, past the cache. A damaged index is made anew from the
-    /// segment, in memory and on disk.
+    /// segment, in memory and on disk. A damaged header alone is no obstacle: the chained checksum
+    /// begins with the segment's identity.
     func load() async throws(LogError) -> Opened {
         let block = try await map()
-        try await storage.offload { [header, path] () throws(LogError) in
-            try SegmentHeader.check(block.unsafeBytes, expected: header, path: path)
+        var problems: [String] = []
+        do throws(LogError) {
+            try await storage.offload { [header, path] () throws(LogError) in
+                try SegmentHeader.check(block.unsafeBytes, expected: header, path: path)
+            }
+        } catch {
+            guard error.code == .damaged else {
+                var error = error
+                error.resumeOffset = end.nextOffset
+                throw error
+            }
+            problems.append(error.message)
         }
         let file = IndexFile(header: header, directory: directory, storage: storage)
         let (index, problem) = try await file.load(end: end)
-        if let index { return Opened(block: block, index: index) }
-        let interval = IndexFile<S>.rebuildIntervalBytes
-        let rebuilt = await storage.offload { [header, end, gaps] in
+        if let index { return Opened(block: block, index: index, end: end, problems: problems) }
+        let (rebuilt, reached) = await storage.offload { [header, end, gaps, indexIntervalBytes] in
             OffsetIndex.rebuild(
-                from: block, header: header, end: end, gaps: gaps, interval: interval)
+                from: block, header: header, end: end, gaps: gaps, interval: indexIntervalBytes)
         }
         try await file.replace(with: rebuilt)
-        return Opened(block: block, index: rebuilt, indexProblem: problem)
+        if let problem { problems.append("\(problem); the index was made anew") }
+        return Opened(block: block, index: rebuilt, end: reached, problems: problems)
     }
 
     private func map() async throws(LogError) -> MemoryBlock {
+        let size: Int
         do throws(StorageError) {
             let file = try await storage.open(path, .read)
-            let size = try await file.size()
-            guard size >= end.position else {
+            size = try await file.size()
+            if size >= end.position {
+                let block = try await file.map(count: end.position)
                 await file.close()
-                throw StorageError(
-                    .failed, operation: "map", path: path.description,
-                    detail: "expected \(end.position) bytes, found \(size)")
+                return block
             }
-            let block = try await file.map(count: end.position)
             await file.close()
-            return block
         } catch {
-            var damage = LogError(error, while: "mapping a sealed segment")
-            damage.code = .damaged
-            damage.resumeOffset = end.nextOffset
-            throw damage
+            // A file that is gone is damage. Any other failure may pass: the records are there.
+            var failure = LogError(error, while: "mapping \(path)")
+            failure.resumeOffset = end.nextOffset
+            if error.code == .notFound { failure.code = .damaged }
+            throw failure
         }
+        throw LogError(
+            .damaged, "\(path): expected \(end.position) bytes, found \(size)",
+            resumeOffset: end.nextOffset)
     }
 }

@@ -8,6 +8,10 @@ import CordwoodStorage
 struct SegmentHeader {
     static let byteCount = 4096
     static let version: UInt32 = 1
+    /// Positions in a segment are kept in 32 bits; a larger one is damage.
+    static let maximumSegmentBytes = Int(Int32.max)
+    /// No offset reaches this; a larger one is damage, and sums of two offsets cannot overflow.
+    static let maximumOffset: Int64 = 1 << 62
     private static let magic: UInt64 = 0x544E_4D47_4553_5743  // "CWSEGMNT"
     private static let identityByteCount = 64
 
@@ -40,12 +44,9 @@ struct SegmentHeader {
             throw LogError(
                 .damaged, "\(path): expected a segment, found a file without its mark")
         }
-        guard let version = reader.littleEndian(UInt32.self), version == Self.version else {
-            throw LogError(
-                .unsupportedFormat,
-                "\(path): expected segment format \(Self.version), found a newer one")
-        }
-        guard reader.littleEndian(UInt32.self) == UInt32(Self.byteCount),
+        // All versions keep their checksum here, so that damage is not taken for a newer format.
+        guard let version = reader.littleEndian(UInt32.self),
+            let headerBytes = reader.littleEndian(UInt32.self),
             let logID = reader.littleEndian(UInt64.self),
             let baseOffset = reader.littleEndian(Int64.self),
             reader.skip(Self.identityByteCount - 4 - reader.position) != nil,
@@ -54,6 +55,11 @@ struct SegmentHeader {
                 == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(Self.identityByteCount - 4)]))
         else {
             throw LogError(.damaged, "\(path): the segment's header fails its checksum")
+        }
+        guard version == Self.version, headerBytes == UInt32(Self.byteCount) else {
+            throw LogError(
+                .unsupportedFormat,
+                "\(path): expected segment format \(Self.version), found \(version)")
         }
         guard logID == expected.logID, baseOffset == expected.baseOffset else {
             throw LogError(

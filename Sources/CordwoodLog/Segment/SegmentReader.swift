@@ -25,14 +25,22 @@ struct SegmentReader {
                 resumeOffset: end.nextOffset)
         }
         var walk = Walk(cursor: index.cursor(index.entries[start]), nextEntry: start + 1)
-        while walk.cursor.position < end.position {
+        while true {
             do throws(BatchProblem) {
                 if try passEntry(&walk), walk.byteCount >= maximumBytes { return walk.batches }
+                guard walk.cursor.position < end.position else {
+                    try checkEnd(walk)
+                    return walk.batches
+                }
                 if let gap = gaps.first(where: { $0.positions.lowerBound == walk.cursor.position })
                 {
                     if !walk.batches.isEmpty { return walk.batches }
                     guard offset >= gap.offsets.upperBound else { throw .quarantined(gap) }
-                    walk.jump(over: gap, in: index)
+                    walk.jump(
+                        to: SegmentCursor(
+                            position: gap.positions.upperBound,
+                            nextOffset: gap.offsets.upperBound, chain: walk.cursor.chain),
+                        knowsChain: false, in: index)
                     continue
                 }
                 try step(&walk, wanted: offset)
@@ -42,13 +50,6 @@ struct SegmentReader {
                 try resume(&walk, after: error, wanted: offset)
             }
         }
-        guard walk.cursor == end || !walk.knowsChain else {
-            throw damaged(
-                walk.cursor,
-                .badChain(expected: end.chain.value, found: walk.cursor.chain.value),
-                resume: end.nextOffset)
-        }
-        return walk.batches
     }
 
     /// Where a read is.
@@ -75,14 +76,18 @@ struct SegmentReader {
             return batches.count
         }
 
-        mutating func jump(over gap: Gap, in index: OffsetIndex) {
-            cursor = SegmentCursor(
-                position: gap.positions.upperBound, nextOffset: gap.offsets.upperBound,
-                chain: cursor.chain)
-            knowsChain = false
+        mutating func jump(to place: SegmentCursor, knowsChain: Bool, in index: OffsetIndex) {
+            cursor = place
+            self.knowsChain = knowsChain
             while nextEntry < index.entries.count,
                 Int(index.entries[nextEntry].position) < cursor.position
             { nextEntry += 1 }
+        }
+    }
+
+    private func checkEnd(_ walk: Walk) throws(BatchProblem) {
+        if walk.knowsChain && walk.cursor != end {
+            throw .badChain(expected: end.chain.value, found: walk.cursor.chain.value)
         }
     }
 
@@ -91,7 +96,7 @@ struct SegmentReader {
         guard walk.nextEntry < index.entries.count else { return false }
         let entry = index.cursor(index.entries[walk.nextEntry])
         guard walk.cursor.position >= entry.position else { return false }
-        if walk.knowsChain && walk.cursor != entry {
+        guard Landmark(entry).matches(walk.cursor, withChain: walk.knowsChain) else {
             throw .badChain(expected: entry.chain.value, found: walk.cursor.chain.value)
         }
         walk.cursor = entry
@@ -117,25 +122,33 @@ struct SegmentReader {
         if case .quarantined(let gap) = problem {
             throw damaged(walk.cursor, problem, resume: gap.offsets.upperBound)
         }
+        let isAtEntry = walk.nextEntry < index.entries.count
+        let entry = isAtEntry ? index.cursor(index.entries[walk.nextEntry]) : end
         if case .badChain = problem {
-            throw damaged(
-                walk.cursor, problem,
-                resume: index.cursor(index.entries[walk.nextEntry]).nextOffset)
+            // Something since the last entry is not what was written; which batch, nobody knows.
+            guard isAtEntry, entry.nextOffset <= offset else {
+                throw damaged(walk.cursor, problem, resume: entry.nextOffset)
+            }
+            walk.jump(to: entry, knowsChain: true, in: index)
+            return
         }
         let place = walk.cursor
+        var landmark = Landmark.next(behind: place.position, gaps: gaps, end: end)
+        if entry.position <= landmark.position { landmark = Landmark(entry) }
+        let found = place.survivor(in: bytes(from: place.position), before: landmark)
         let next =
-            place.position + 1 >= end.position
-            ? nil
-            : SegmentCursor.firstBatch(
-                in: bytes(from: place.position + 1), minimumOffset: place.nextOffset)
-        guard let next else { throw damaged(place, problem, resume: end.nextOffset) }
-        guard next.header.baseOffset <= offset else {
-            throw damaged(place, problem, resume: next.header.baseOffset)
+            found
+            ?? (
+                SegmentCursor(
+                    position: landmark.position, nextOffset: landmark.nextOffset ?? end.nextOffset,
+                    chain: landmark.chain ?? place.chain), landmark.chain != nil
+            )
+        guard next.place.nextOffset <= offset else {
+            throw damaged(place, problem, resume: next.place.nextOffset)
         }
         walk.jump(
-            over: Gap(
-                positions: place.position..<place.position + 1 + next.position,
-                offsets: place.nextOffset..<next.header.baseOffset), in: index)
+            to: next.place, knowsChain: next.knowsChain && (found == nil || walk.knowsChain),
+            in: index)
     }
 
     private func bytes(from position: Int) -> UnsafeRawBufferPointer {

@@ -69,7 +69,9 @@ struct Watermark: Equatable {
                 == crc32c(
                     UnsafeRawBufferPointer(rebasing: bytes[..<(Self.byteCount - 4)]),
                     seed: identity.value),
-            position >= SegmentHeader.byteCount, groupEnd >= position, nextOffset >= baseOffset
+            position >= SegmentHeader.byteCount, groupEnd >= position,
+            groupEnd <= SegmentHeader.maximumSegmentBytes, nextOffset >= baseOffset,
+            nextOffset - baseOffset <= Int64(Int32.max)
         else { return nil }
         self.init(
             sequence: sequence,

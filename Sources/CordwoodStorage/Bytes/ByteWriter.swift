@@ -52,10 +52,10 @@ package struct ByteWriter: ~Copyable {
         return block
     }
 
-    /// As ``finish()``, the bytes copied out of the block. O(count).
-    package consuming func finishAsArray() -> [UInt8] {
+    /// The same as an array, copied.
+    package consuming func finishArray() -> [UInt8] {
         let block = finish()
-        // The optimiser may release a block after its last use, which is the asking for its address.
+        // The bytes are the block's, which must outlive the copy.
         return withExtendedLifetime(block) { Array(block.unsafeBytes) }
     }
 

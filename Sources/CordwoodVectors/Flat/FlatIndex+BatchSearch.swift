@@ -1,10 +1,13 @@
 internal import CCordwoodKernels
 
-// Many queries share the reading of the rows: a matrix product gives the inner products of a tile
-// of queries and rows, from which a lower bound of each distance follows by one addition. The
-// kernel passes over the pairs whose bound is beyond the query's threshold, and computes the few
-// others exactly, as a single search does. So rounding in the product can cost time but no result,
-// and the batch returns bit for bit what its queries would return alone.
+// Many queries share the reading of the rows: a matrix product gives the inner products of queries
+// and rows, from which a lower bound of each distance follows by one addition. The kernel passes
+// over the pairs whose bound is beyond the query's threshold, and computes the few others exactly,
+// as a single search does. So rounding in the product can cost time but no result, and the batch
+// returns bit for bit what its queries would return alone.
+//
+// Where the instruction set has a kernel that does product and comparison in one pass, it is used;
+// elsewhere, and for the longest vectors, OpenBLAS multiplies tile by tile.
 
 extension FlatIndex {
     /// Fewer queries than this are faster one by one.
@@ -31,7 +34,7 @@ extension FlatIndex {
         if queries < Self.smallestBatch {
             for query in 0..<queries { scan(prepared.base + query * stride, heaps.heaps + query) }
         } else {
-            scanTiles(prepared.base, count: queries, heaps.heaps)
+            scan(prepared.base, count: queries, heaps.heaps)
         }
         return heaps.sorted()
     }
@@ -58,36 +61,54 @@ extension FlatIndex {
     }
 
     /// Offers every row to the heap of every prepared query.
-    private borrowing func scanTiles(
+    private borrowing func scan(
         _ queries: UnsafePointer<Float>, count: Int,
         _ heaps: UnsafeMutablePointer<cordwood_topk>
     ) {
-        let scratch = AlignedFloats(count: Self.tileQueries * Self.tileRows + count)
-        let products = scratch.base
-        let terms = products + Self.tileQueries * Self.tileRows
         let norms = (0..<count).map { cordwood_f32_squared_norm(queries + $0 * stride, stride) }
+        let fusedScratch = cordwood_f32_batch_scratch(stride)
+        let productCount = fusedScratch > 0 ? fusedScratch : Self.tileQueries * Self.tileRows
+        let scratch = AlignedFloats(count: productCount + count)
+        let products = scratch.base
+        let terms = products + productCount
         forEachBlock { block, rows in
             for query in 0..<count { terms[query] = term(ofSquaredNorm: norms[query], block) }
-            for firstRow in Swift.stride(from: 0, to: rows, by: Self.tileRows) {
-                let tileRows = firstRow..<min(firstRow + Self.tileRows, rows)
-                for query in Swift.stride(from: 0, to: count, by: Self.tileQueries) {
-                    var input = tile(block, tileRows, products)
-                    input.queries = queries + query * stride
-                    input.query_count = min(Self.tileQueries, count - query)
-                    input.query_terms = UnsafePointer(terms + query)
-                    MatrixProduct.ofRows(
-                        (input.queries, input.query_count), (input.rows.rows, tileRows.count),
-                        stride: stride, into: products)
-                    cordwood_f32_tile(&input, heaps + query)
-                }
+            var input = tile(block, 0..<rows)
+            input.queries = queries
+            input.query_count = count
+            input.query_terms = UnsafePointer(terms)
+            if fusedScratch > 0 {
+                cordwood_f32_batch(&input, products, heaps)
+            } else {
+                scanTiles(block, input, products, heaps)
             }
         }
     }
 
-    /// A tile of some rows of a block, without its queries.
-    private func tile(
-        _ block: RowBlock, _ rows: Range<Int>, _ products: UnsafePointer<Float>
-    ) -> cordwood_f32_tile_input {
+    /// Offers the rows of a block to the heaps of the queries in `whole`, tile by tile.
+    private borrowing func scanTiles(
+        _ block: RowBlock, _ whole: cordwood_f32_tile_input,
+        _ products: UnsafeMutablePointer<Float>, _ heaps: UnsafeMutablePointer<cordwood_topk>
+    ) {
+        for firstRow in Swift.stride(from: 0, to: whole.rows.count, by: Self.tileRows) {
+            let rows = firstRow..<min(firstRow + Self.tileRows, whole.rows.count)
+            for query in Swift.stride(from: 0, to: whole.query_count, by: Self.tileQueries) {
+                var input = tile(block, rows)
+                input.queries = whole.queries + query * stride
+                input.query_count = min(Self.tileQueries, whole.query_count - query)
+                input.query_terms = whole.query_terms + query
+                input.products = UnsafePointer(products)
+                input.product_stride = rows.count
+                MatrixProduct.ofRows(
+                    (input.queries, input.query_count), (input.rows.rows, rows.count),
+                    stride: stride, into: products)
+                cordwood_f32_tile(&input, heaps + query)
+            }
+        }
+    }
+
+    /// Some rows of a block, without queries.
+    private func tile(_ block: RowBlock, _ rows: Range<Int>) -> cordwood_f32_tile_input {
         var tile = cordwood_f32_tile_input()
         tile.query_stride = stride
         tile.dimensions = stride
@@ -96,8 +117,6 @@ extension FlatIndex {
         tile.rows = cordwood_f32_rows(
             rows: block.rows + rows.lowerBound * stride, stride: stride, count: rows.count,
             ids: block.ids + rows.lowerBound)
-        tile.products = products
-        tile.product_stride = rows.count
         tile.row_terms = block.norms.map { UnsafePointer($0 + rows.lowerBound) }
         tile.factor = metric == .l2 ? -2 : -1
         return tile

@@ -14,8 +14,6 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     public static let dimensionsRange = 1...65_536
     /// The most results that one search returns.
     public static let maximumLimit = 65_536
-    /// Indexes of this many blocks and more ask for huge pages, of which the last is partly unused.
-    static let hugePagesFromBlocks = 16
     private static let rowMultiple = 16
 
     public let dimensions: Int
@@ -168,10 +166,9 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
             throw VectorError(.full, "an index holds at most \(RowTable.maximumRows) vectors")
         }
         if count == blocks.count * (blocks.first?.capacity ?? 0) {
-            blocks.append(
-                try RowBlock(
-                    stride: stride, hasNorms: metric == .l2,
-                    huge: blocks.count >= Self.hugePagesFromBlocks))
+            let block = try RowBlock(stride: stride, hasNorms: metric == .l2)
+            blocks.last?.useHugePages()
+            blocks.append(block)
         }
         let row = count
         let (block, index) = place(of: row)

@@ -28,14 +28,11 @@ final class RowBlock {
     private let highOffsets: UnsafeMutablePointer<UInt8>
     private let map: UnsafeMutableRawBufferPointer
     private let layout: Layout
-    private let isHuge: Bool
 
-    /// Rows of `stride` floats. `huge` asks the system for huge pages, which take memory for the
-    /// whole block at the first touch.
-    init(stride: Int, hasNorms: Bool, huge: Bool) throws(VectorError) {
+    /// Rows of `stride` floats.
+    init(stride: Int, hasNorms: Bool) throws(VectorError) {
         layout = Layout(stride: stride, hasNorms: hasNorms)
         capacity = layout.capacity
-        isHuge = huge
         map = try Self.map(layout.end, alignment: Self.rowsSizeBytes)
         let base = map.baseAddress!
         rows = base.bindMemory(to: Float.self, capacity: capacity * stride)
@@ -44,7 +41,6 @@ final class RowBlock {
         highOffsets = (base + layout.high).bindMemory(to: UInt8.self, capacity: capacity)
         norms =
             hasNorms ? (base + layout.norms).bindMemory(to: Float.self, capacity: capacity) : nil
-        if huge { madvise(base, layout.ids, Int32(MADV_HUGEPAGE)) }
     }
 
     deinit { munmap(map.baseAddress, map.count) }
@@ -58,14 +54,23 @@ final class RowBlock {
         }
     }
 
+    /// Asks the system to hold the rows in huge pages, which makes scans about a fifth faster. For
+    /// blocks that are full: a huge page takes memory for all its rows at the first touch. Where
+    /// the system has none to give, the block stays as it is.
+    func useHugePages() {
+        // MADV_COLLAPSE, which the C library's header has not had for as long as the kernel.
+        let collapseNow: Int32 = 25
+        madvise(map.baseAddress, Self.rowsSizeBytes, Int32(MADV_HUGEPAGE))
+        madvise(map.baseAddress, Self.rowsSizeBytes, collapseNow)
+    }
+
     /// The bytes that `count` rows have made resident.
     func residentBytes(rows count: Int) -> Int {
         func pages(_ bytes: Int) -> Int {
             (bytes + Self.pageSizeBytes - 1) / Self.pageSizeBytes * Self.pageSizeBytes
         }
         let perRow = [8, 4, 1] + (norms == nil ? [] : [4])
-        return (isHuge ? layout.ids : pages(count * layout.rowSizeBytes))
-            + perRow.reduce(0) { $0 + pages(count * $1) }
+        return pages(count * layout.rowSizeBytes) + perRow.reduce(0) { $0 + pages(count * $1) }
     }
 
     /// Where each array starts in the map. All starts are on pages.

@@ -1,4 +1,5 @@
 @preconcurrency import Glibc
+import Synchronization
 import Testing
 
 /// The built command, run as a user would: a process with its own input and output.
@@ -26,7 +27,7 @@ final class CommandProcess {
     static func path() throws -> String {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let length = buffer.withUnsafeMutableBytes {
-            readlink("/proc/self/exe", $0.baseAddress, $0.count)
+            readlink("/proc/self/exe", $0.baseAddress!, $0.count)
         }
         let bundle = String(decoding: buffer[..<max(length, 0)], as: UTF8.self)
         let path =
@@ -48,30 +49,59 @@ final class CommandProcess {
 
     init(_ arguments: [String]) throws {
         let path = try Self.path()
-        var inputEnds: [Int32] = [-1, -1]
-        var outputEnds: [Int32] = [-1, -1]
-        try #require(pipe2(&inputEnds, O_CLOEXEC) == 0 && pipe2(&outputEnds, O_CLOEXEC) == 0)
+        // One at a time: a process that starts between the making of a pipe and its mark would
+        // inherit the pipe, and hold it open.
+        let (identifier, ends) = try Self.starting.withLock { _ in
+            try Self.start(path, arguments)
+        }
+        process = identifier
+        (input, output, complaints) = (ends.input, ends.output, ends.complaints)
+        // The command may end before it has read all: that shows in its outcome.
+        signal(SIGPIPE, SIG_IGN)
+        _ = fcntl(output, F_SETFL, O_NONBLOCK)
+    }
+
+    private static let starting = Mutex(())
+
+    private static func start(
+        _ path: String, _ arguments: [String]
+    ) throws -> (pid_t, (input: Int32, output: Int32, complaints: Int32)) {
+        let input = try pipeEnds()
+        let output = try pipeEnds()
+        defer {
+            close(input.read)
+            close(output.write)
+        }
         // A file, which never fills, takes what nobody reads until the end.
-        complaints = memfd()
+        let complaints = try unnamedFile()
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, inputEnds[0], 0)
-        posix_spawn_file_actions_adddup2(&actions, outputEnds[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, input.read, 0)
+        posix_spawn_file_actions_adddup2(&actions, output.write, 1)
         posix_spawn_file_actions_adddup2(&actions, complaints, 2)
         var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var identifier = pid_t()
         let status = posix_spawn(&identifier, path, &actions, nil, &words, environ)
         try #require(status == 0, "cannot start \(path): \(String(cString: strerror(status)))")
-        process = identifier
-        input = inputEnds[1]
-        output = outputEnds[0]
-        close(inputEnds[0])
-        close(outputEnds[1])
-        // The command may end before it has read all: that shows in its outcome.
-        signal(SIGPIPE, SIG_IGN)
-        _ = fcntl(output, F_SETFL, O_NONBLOCK)
+        return (identifier, (input.write, output.read, complaints))
+    }
+
+    private static func pipeEnds() throws -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private static func unnamedFile() throws -> Int32 {
+        var template = Array("/tmp/cordwood-stderr-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        unlink(template)
+        return descriptor
     }
 
     deinit {
@@ -170,12 +200,4 @@ final class CommandProcess {
         var waiting = pollfd(fd: descriptor, events: Int16(events), revents: 0)
         poll(&waiting, 1, 10)
     }
-}
-
-/// An unnamed temporary file.
-private func memfd() -> Int32 {
-    var template = Array("/tmp/cordwood-stderr-XXXXXX".utf8CString)
-    let descriptor = mkostemp(&template, O_CLOEXEC)
-    unlink(template.map { $0 })
-    return descriptor
 }

@@ -64,7 +64,7 @@ import Testing
         for (line, position) in zip(lines, outcome.lines) {
             let numbers = position.split(separator: " ").compactMap { Int($0) }
             try #require(numbers.count == 2)
-            #expect(numbers[1] == expected[numbers[0]].count)
+            try #require(numbers[1] == expected[numbers[0]].count, "out of order at \(line)")
             expected[numbers[0]].append(String(line.split(separator: "|")[1]))
         }
         #expect(expected.allSatisfy { !$0.isEmpty })

@@ -19,6 +19,19 @@ import Testing
             index, generator.vector(dimensions * 5), limit: 1_200, seed: generator.seed)
     }
 
+    /// Vectors too long for a fused kernel take the way through OpenBLAS on every machine.
+    @Test(arguments: Metric.allCases)
+    func equalsSingleSearchesForLongVectors(metric: Metric) throws {
+        let dimensions = 3_200
+        var generator = Generator(seed: 14)
+        let index = try TestIndex(dimensions: dimensions, metric: metric)
+        for id in 0..<UInt64(250) {
+            try index.upsert(id, generator.vector(dimensions))
+        }
+        let batch = generator.vector(dimensions * 9)
+        try expectBatchEqualsSingles(index, batch, limit: 10, seed: generator.seed)
+    }
+
     /// Rows that lie close together far from the origin: the matrix product's rounding is larger
     /// than the differences between distances, so a bound without its slack loses neighbours.
     @Test(arguments: Metric.allCases)
