@@ -2,9 +2,9 @@
 /// are variadic or have no wrapper in glibc 2.36. One call per I/O operation, no decisions.
 #pragma once
 
-// First, and without _GNU_SOURCE: liburing.h asks for _XOPEN_SOURCE, which would give fd_set another
-// shape here than in Swift's Glibc module, and importers of both would refuse to build.
-#include <features.h>
+// First: it settles which features libc's headers show. liburing.h asks for others, and the types of
+// this module (fd_set for one) would then differ from those of Swift's Glibc module.
+#include <sys/types.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,11 +108,5 @@ static inline int cordwood_eventfd_wake(int descriptor) { return eventfd_write(d
 /// Names the calling thread: 15 bytes and a zero at most, the rest is cut.
 static inline void cordwood_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
-/// In glibc from 2.32 on; its header declares it to _GNU_SOURCE only.
-const char *strerrordesc_np(int number);
-
-/// The system's words for an error number; static memory, never null.
-static inline const char *cordwood_error_words(int number) {
-    const char *words = strerrordesc_np(number);
-    return words ? words : "unknown error";
-}
+/// The system's words for an error number, valid until the thread asks again. Never null.
+static inline const char *cordwood_error_words(int number) { return strerror(number); }

@@ -34,6 +34,8 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let log = Code(description: "log failed")
         /// The storage failed.
         public static let storage = Code(description: "storage failed")
+        /// The task was cancelled before its work began; nothing was done.
+        public static let cancelled = Code(description: "cancelled")
         /// The database was closed.
         public static let closed = Code(description: "closed")
     }
@@ -53,6 +55,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
             switch cause.code {
             case .unsupportedFormat: .newerFormat
             case .closed: .closed
+            case .cancelled: .cancelled
             case .emptyBatch: .emptyBatch
             case .invalidConfiguration: .invalidConfiguration
             default: .log

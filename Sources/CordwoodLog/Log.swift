@@ -53,7 +53,11 @@ public protocol Log: AnyObject, Sendable {
     func verify() async throws(LogError) -> VerificationReport
 
     /// Writes what is queued, makes everything durable and closes the files. Later appends throw
-    /// ``LogError/Code/closed``; followers end.
+    /// ``LogError/Code/closed``; followers end. A second call waits for the first.
+    ///
+    /// The log is closed after an error, too: ``LogError/Code/poisoned`` or
+    /// ``LogError/Code/storage`` say that records which were not acknowledged as durable may be
+    /// lost.
     func close() async throws(LogError)
 }
 

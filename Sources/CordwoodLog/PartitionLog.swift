@@ -130,6 +130,9 @@ public actor PartitionLog<S: Storage>: Log {
         return offsets
     }
 
+    /// The offset that the next append will get: what is queued ends here.
+    var queuedEnd: Int64 { commit.nextOffset }
+
     public func close() async throws(LogError) {
         if isClosing {
             if !state.read({ $0.isClosed }) {
@@ -141,8 +144,10 @@ public actor PartitionLog<S: Storage>: Log {
         isClosing = true
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
-        // A poisoned log vouches for nothing: recovery decides what the disk holds.
-        if failure == nil {
+        if let failure {
+            // A poisoned log vouches for nothing: recovery decides what the disk holds.
+            closeError = poisoned(by: failure)
+        } else {
             do throws(StorageError) { try await settle() } catch {
                 closeError = LogError(error, while: "closing \(directory)")
             }

@@ -99,10 +99,12 @@ public final class Collection: Sendable {
 
     /// The `limit` nearest points, or all where there are fewer, by distance and then by id.
     ///
-    /// Exact. O(count × dimensions), bound by memory bandwidth.
+    /// Exact. O(count × dimensions), bound by memory bandwidth. A search of a cancelled task throws
+    /// ``DatabaseError/Code/cancelled``, unless it is already running.
     public func search(
         _ query: [Float], limit: Int = 10
     ) async throws(DatabaseError) -> [Neighbor] {
+        try checkCancellation()
         do {
             return try await view.search(query, limit: limit)
         } catch { throw DatabaseError(error, "search in \(name)") }
@@ -113,9 +115,14 @@ public final class Collection: Sendable {
     public func search(
         batch queries: [Float], limit: Int = 10
     ) async throws(DatabaseError) -> [[Neighbor]] {
+        try checkCancellation()
         do {
             return try await view.search(batch: queries, limit: limit)
         } catch { throw DatabaseError(error, "search in \(name)") }
+    }
+
+    private func checkCancellation() throws(DatabaseError) {
+        if Task.isCancelled { throw DatabaseError(.cancelled, "search in \(name)") }
     }
 
     /// Bytes that the index takes in memory.

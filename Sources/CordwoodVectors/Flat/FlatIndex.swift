@@ -15,6 +15,8 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     /// The most results that one search returns.
     public static let maximumLimit = 65_536
     private static let rowMultiple = 16
+    /// An entry of a dictionary that is three quarters full, roughly.
+    private static let farOffsetSizeBytes = 24
 
     public let dimensions: Int
     public let metric: Metric
@@ -43,10 +45,11 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
 
     /// Resident bytes: rows, what belongs to each, and the table.
     public var bytesAllocated: Int {
-        guard let last = blocks.last else { return table.bytesAllocated }
-        let full = blocks.dropLast().reduce(0) { $0 + $1.residentBytes(rows: $1.capacity) }
+        let beside = table.bytesAllocated + farOffsets.count * Self.farOffsetSizeBytes
+        guard let last = blocks.last else { return beside }
+        let full = (blocks.count - 1) * last.residentBytes(rows: last.capacity)
         let rest = last.residentBytes(rows: count - (blocks.count - 1) * last.capacity)
-        return full + rest + table.bytesAllocated
+        return full + rest + beside
     }
 
     // MARK: Lookups

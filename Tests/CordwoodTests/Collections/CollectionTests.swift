@@ -85,7 +85,8 @@ import Testing
     func acknowledgedPointsSurviveACrash(seed: UInt64) async throws {
         let storage = SimulatedStorage(seed: seed)
         let configuration = CollectionConfiguration(
-            dimensions: 2, metric: .innerProduct, log: .init(segmentBytes: 9_000, maximumBatchBytes: 2_000))
+            dimensions: 2, metric: .innerProduct,
+            log: .init(segmentBytes: 9_000, maximumBatchBytes: 2_000))
         var acknowledged: Set<UInt64> = []
         var generator = SplitMix64(seed: seed)
         for life in 0..<3 as Range<UInt64> {
@@ -142,5 +143,23 @@ import Testing
         #expect(collection.statistics.appendedRecords == 0)
         try await database.close()
         await expect(.closed, "closed") { _ = try await collection.upsert([good]) }
+    }
+}
+
+@Suite struct CollectionCancellationTests {
+    @Test func aCancelledSearchDoesNotRun() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let collection = try await database.collection(
+            "points", .init(dimensions: 1, metric: .l2))
+        let search = Task {
+            while !Task.isCancelled { await Task.yield() }
+            return try await collection.search([1])
+        }
+        search.cancel()
+        switch await search.result {
+        case .success: Issue.record("expected the search to be cancelled")
+        case .failure(let error): #expect((error as? DatabaseError)?.code == .cancelled)
+        }
+        try await database.close()
     }
 }

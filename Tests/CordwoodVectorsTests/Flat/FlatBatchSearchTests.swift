@@ -50,6 +50,35 @@ import Testing
         try expectBatchEqualsSingles(index, batch, limit: 10, seed: generator.seed)
     }
 
+    /// Rows that move to another block take with them what its bounds must allow for.
+    @Test func equalsSingleSearchesAfterRowsMoveBetweenBlocks() throws {
+        let dimensions = 2_048
+        var generator = Generator(seed: 15)
+        let center = generator.vector(dimensions).map { $0 * 1000 + 500 }
+        func nearby(_ generator: inout Generator) -> [Float] {
+            zip(center, generator.vector(dimensions)).map { $0 + $1 * 0.01 }
+        }
+        let index = try TestIndex(dimensions: dimensions, metric: .innerProduct)
+        // A block holds 256 such rows; the second block's rows end up in the first.
+        for id in 0..<UInt64(512) {
+            let isTiny = id < 256
+            try index.upsert(
+                id, isTiny ? repeated([0.5], dimensions) : nearby(&generator))
+        }
+        for id in 0..<UInt64(256) { #expect(index.remove(id)) }
+        let batch = (0..<12).flatMap { _ in nearby(&generator) }
+        try expectBatchEqualsSingles(index, batch, limit: 10, seed: generator.seed)
+    }
+
+    /// A squared norm beyond the largest float says nothing about the distance, which is finite.
+    @Test func aNormThatOverflowsHidesNoNeighbor() throws {
+        let index = try TestIndex(dimensions: 1, metric: .l2)
+        try index.upsert(1, [-1.7e19])
+        try index.upsert(2, [1.85e19])
+        let batch = try index.search(batch: repeated([1e18], 8), limit: 1)
+        #expect(batch.map { $0.map(\.id) } == Array(repeating: [2], count: 8))
+    }
+
     /// Norms from tiny to huge in one index, with squares that underflow and overflow.
     @Test(arguments: Metric.allCases)
     func equalsSingleSearchesAtEveryScale(metric: Metric) throws {

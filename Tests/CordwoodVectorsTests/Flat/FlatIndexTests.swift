@@ -133,4 +133,17 @@ import Testing
             Double(index.bytesAllocated) <= 1.1 * Double(padded),
             "\(index.bytesAllocated) bytes, \(padded) of them rows")
     }
+
+    @Test func removalsGiveMemoryBack() throws {
+        let index = try TestIndex(dimensions: 4_000, metric: .l2)
+        let vector = [Float](repeating: 0.5, count: 4_000)
+        try index.upsert(0, vector)
+        let one = index.bytesAllocated
+        for id in 0..<UInt64(600) { try index.upsert(id, vector, offset: .max) }
+        #expect(index.bytesAllocated > 600 * 16_000)
+        for id in 1..<UInt64(600) { #expect(index.remove(id)) }
+        try index.upsert(0, vector)
+        // What the table has grown to stays.
+        #expect(index.bytesAllocated <= one + 600 * 7)
+    }
 }

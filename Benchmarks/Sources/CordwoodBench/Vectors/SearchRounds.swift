@@ -12,13 +12,18 @@ enum SearchMode: String, CaseIterable {
 struct SearchRounds {
     let index: FlatUnderTest
     let set: VectorSet
+    /// How many of the set's queries each mode searches with.
+    let queryCounts: [SearchMode: Int]
     let k: Int
     let threads: Int
     /// Measured rounds, which one more precedes to warm up.
     let count: Int
+    let pacing: Pacing
 
     struct Measured {
         var mode: SearchMode
+        /// In one round.
+        var queryCount: Int
         var queriesPerSecond: Samples
         /// Microseconds of one call: a query's in single mode, a batch's in batch mode.
         var calls: Samples
@@ -32,18 +37,22 @@ struct SearchRounds {
         var rates: [Double] = []
         var calls: [Double] = []
         var neighbours: [[Neighbor]] = []
+        let queryCount = min(queryCounts[mode] ?? set.queryCount, set.queryCount)
         for round in 0...count {
+            try pacing.waitForTurn()
             let start = clock.now
-            let results = try await search(mode)
+            let results = try await search(mode, queryCount)
             let seconds = start.duration(to: clock.now) / .seconds(1)
+            let rate = Double(queryCount) / seconds
+            defer { pacing.tellRound(round, mode, queriesPerSecond: rate) }
             if round == 0 { continue }
-            rates.append(Double(set.queryCount) / seconds)
+            rates.append(rate)
             calls += results.flatMap(\.calls)
             neighbours = results.flatMap(\.neighbours)
             between()
         }
         return Measured(
-            mode: mode, queriesPerSecond: Samples(rates), calls: Samples(calls),
+            mode: mode, queryCount: queryCount, queriesPerSecond: Samples(rates), calls: Samples(calls),
             neighbours: neighbours)
     }
 
@@ -53,9 +62,9 @@ struct SearchRounds {
         var calls: [Double] = []
     }
 
-    /// Searches with all queries, divided evenly among the threads, in order.
-    private func search(_ mode: SearchMode) async throws -> [Part] {
-        let bounds = (0...threads).map { $0 * set.queryCount / threads }
+    /// Searches with the first queries, divided evenly among the threads, in order.
+    private func search(_ mode: SearchMode, _ queryCount: Int) async throws -> [Part] {
+        let bounds = (0...threads).map { $0 * queryCount / threads }
         let shares = zip(bounds, bounds.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }
         if shares.count == 1 { return [try search(mode, shares[0])] }
         return try await withThrowingTaskGroup(of: (Int, Part).self) { group in

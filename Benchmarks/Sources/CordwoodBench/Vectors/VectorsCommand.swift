@@ -52,6 +52,15 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "Measured rounds of each mode, after one to warm up.")
     var rounds = 3
 
+    @Option(help: "Search one at a time with the first queries only, since that takes longer.")
+    var singleQueries: Int?
+
+    @Option(help: ArgumentHelp("Write what the batch found, as .ivecs.", valueName: "file"))
+    var saveNeighbors: String?
+
+    @Flag(help: "Print a line after each round, and wait for a line of input before the next.")
+    var paced = false
+
     @Flag(help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
     var limits = false
 
@@ -69,7 +78,7 @@ struct VectorsCommand: AsyncParsableCommand {
         let counts = [
             ("--k", k), ("--threads", threads), ("--build-threads", buildThreads),
             ("--rounds", rounds), ("--limit", limit ?? 1), ("--query-limit", queryLimit ?? 1),
-            ("--hold-out", holdOut ?? 1),
+            ("--hold-out", holdOut ?? 1), ("--single-queries", singleQueries ?? 1),
         ]
         for (name, count) in counts where count < 1 {
             throw ValidationError("\(name): expected 1 or more, found \(count)")
@@ -90,10 +99,16 @@ struct VectorsCommand: AsyncParsableCommand {
         let truth = try GroundTruth.load(or: index, set, metric: metric, k: k)
         var probe: LimitsProbe?
         if limits { probe = try LimitsProbe(set) }
+        let pacing = Pacing(isPaced: paced)
+        let searches = SearchRounds(
+            index: index, set: set, queryCounts: [.single: singleQueries ?? set.queryCount], k: k,
+            threads: threads, count: rounds, pacing: pacing)
+        pacing.tellReady()
         for mode in SearchMode.allCases {
-            let measured = try await SearchRounds(
-                index: index, set: set, k: k, threads: threads, count: rounds
-            ).run(mode) { probe?.measure() }
+            let measured = try await searches.run(mode) { probe?.measure() }
+            if mode == .batch, let saveNeighbors {
+                try NeighborFile.write(measured.neighbours, to: saveNeighbors)
+            }
             var report = VectorsReport(command: self, set: set, index: index, measured: measured)
             report.recall = truth.recall(of: measured.neighbours, in: index, set)
             report.buildSeconds = buildSeconds

@@ -19,7 +19,7 @@ struct VectorsReport {
         line["parameters"] = .object([
             ("metric", .string(command.metric.rawValue)), ("k", .integer(command.k)),
             ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
-            ("queries", .integer(set.queryCount)),
+            ("queries", .integer(measured.queryCount)),
             ("build_threads", .integer(command.buildThreads)),
         ])
         line["recall"] = .number(recall)
