@@ -2,7 +2,7 @@
 /// same table with the reasons.
 enum Arrows {
     /// System modules that every target may use.
-    static let system: Set<String> = ["Glibc", "Musl", "Synchronization"]
+    static let system: Set<String> = ["Glibc", "Musl", "Darwin", "Synchronization"]
 
     static let allowed: [String: Set<String>] = [
         "CordwoodStorage": ["CLiburing"],

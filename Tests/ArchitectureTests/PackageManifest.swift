@@ -6,6 +6,8 @@ struct PackageManifest {
     struct Target {
         var name: String
         var kind: String
+        /// Where its sources lie, if not in the folder of its name.
+        var path: String?
         var dependencies: Set<String>
     }
 
@@ -14,6 +16,8 @@ struct PackageManifest {
     private static let kinds = ["systemLibrary", "target", "executableTarget", "testTarget"]
 
     init(source: String) {
+        // Labels and literals stand side by side once no blank is left between them.
+        let source = source.filter { !$0.isWhitespace }
         for kind in Self.kinds {
             var rest = Substring(source)
             while let call = rest.firstRange(of: ".\(kind)(") {
@@ -26,7 +30,7 @@ struct PackageManifest {
                 let plain = dependencies.map(Self.plainStrings) ?? []
                 targets.append(
                     Target(
-                        name: name, kind: kind,
+                        name: name, kind: kind, path: Self.strings(after: "path:", in: body).first,
                         dependencies: Set(plain).union(products ?? [])))
             }
         }

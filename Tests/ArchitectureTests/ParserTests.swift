@@ -57,15 +57,17 @@ import Testing
                         name: "High",
                         dependencies: [
                             "Low",
-                            .product(name: "Parser", package: "parser",
+                            .product(
+                                name: "Parser", package: "parser",
                                 condition: .when(traits: ["Some"])),
                         ],
                         resources: [.copy("Resources")]),
-                    .testTarget(name: "LowTests", dependencies: ["Low"]),
+                    .testTarget(name: "LowTests", dependencies: ["Low"], path: "Tests/Low"),
                 ]
                 """)
         #expect(manifest.targets.count == 4)
         #expect(try #require(manifest["Low"]).dependencies == ["CSystem"])
+        #expect(manifest["LowTests"]?.path == "Tests/Low" && manifest["Low"]?.path == nil)
         #expect(try #require(manifest["High"]).dependencies == ["Low", "Parser"])
     }
 

@@ -33,7 +33,7 @@ public final class Collection: Sendable {
     /// one's record, acknowledged as asked and applied to the view.
     ///
     /// Nothing is written when a vector has the wrong dimensions or a component that is not finite.
-    public func upsert(
+    @discardableResult public func upsert(
         _ points: [Point], acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) -> Int64 {
         var records: [Record] = []
@@ -52,7 +52,7 @@ public final class Collection: Sendable {
 
     /// Deletes points by id; one that is not there is not an error. Returns the offset of the last
     /// deletion's record.
-    public func delete(
+    @discardableResult public func delete(
         _ ids: [UInt64], acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) -> Int64 {
         try await append(ids.map(PointCodec.deletion), acknowledge) { index, offset in
