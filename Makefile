@@ -13,7 +13,7 @@ SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h')
 SCRIPTS = .ci/run .ci/dependencies $(shell git ls-files 'Tests/*.sh' 'Examples/*.sh')
 
-.PHONY: help deps build demo test test-arm test-kill test-embedding bench peers format lint docs
+.PHONY: help deps build demo test test-c test-arm test-kill test-embedding bench peers format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ demo: deps ## Store 25,000 words and their vectors durably, and search them (WOR
 test: deps ## Run every Swift test, in debug mode
 	@echo "Building and running the Swift tests (debug mode, every suite) ..."
 	swift test
+
+test-c: deps ## Run the C kernels' tests for each instruction set of this machine, sanitized
+	Tests/CKernelsTests/run.sh native
 
 test-arm: ## Run the C kernels' tests for 64-bit ARM, under qemu
 	@.ci/dependencies arm

@@ -80,7 +80,7 @@ def run_blocks(document, command):
         return
     with tempfile.TemporaryDirectory(prefix="cordwood-docs-") as folder:
         environment = dict(os.environ)
-        environment["PATH"] = f"{pathlib.Path(command).parent}:{environment['PATH']}"
+        environment["PATH"] = f"{pathlib.Path(command).resolve().parent}:{environment['PATH']}"
         result = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
