@@ -64,7 +64,8 @@ struct LogCommand: AsyncParsableCommand {
         line.print()
     }
 
-    private func measure(in scratch: borrowing ScratchDirectory, _ line: inout JSONLine) async throws
+    private func measure(in scratch: borrowing ScratchDirectory, _ line: inout JSONLine)
+        async throws
     {
         let rounds = try await appendRounds(in: scratch)
         LogReport.describe(&line, appending: rounds.map(\.load))

@@ -61,7 +61,8 @@ struct VectorsCommand: AsyncParsableCommand {
     @Flag(help: "Print a line after each round, and wait for a line of input before the next.")
     var paced = false
 
-    @Flag(help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
+    @Flag(
+        help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
     var limits = false
 
     func validate() throws {
