@@ -13,7 +13,7 @@ MODES = ("batch", "single")
 
 
 class Engine:
-    """A process on one core that builds an index and then searches once for each turn it is given."""
+    """A process on one core that builds an index and then searches once for each turn."""
 
     def __init__(
         self, name: str, command: list[str], core: int, environment: dict[str, str], modes=MODES

@@ -166,11 +166,12 @@ def _checksums(lines: list[dict]) -> str:
 
 
 def write(results: dict, text: str, docs: Path):
-    """Replaces what stands between the markers of the page; draws the plot where that is possible."""
+    """Replaces what stands between the markers of the page, and draws the plot where it can."""
     page = docs / "benchmarks.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    plot = "![Queries a second](benchmarks.svg)\n\n" if draw(results, docs / "benchmarks.svg") else ""
+    drawn = draw(results, docs / "benchmarks.svg")
+    plot = "![Queries a second](benchmarks.svg)\n\n" if drawn else ""
     page.write_text(f"{before}{BEGIN}\n{plot}{text}\n{END}{after}")
 
 

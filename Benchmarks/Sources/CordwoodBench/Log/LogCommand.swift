@@ -18,7 +18,7 @@ struct LogCommand: AsyncParsableCommand {
     @Option(help: "Tasks that append, each waiting for its acknowledgement before it goes on.")
     var producers = 8
 
-    @Option(help: "When an append returns: durable, written or memory.")
+    @Option(help: "When an append returns: durable, written or memory.", transform: named)
     var acknowledge = Acknowledgement.durable
 
     @Option(help: "How long to append in each round.")
