@@ -130,6 +130,26 @@ import Testing
         #expect(storage.contents(of: index) == good)
     }
 
+    /// Neither a full disk nor a bad sector under an index keeps anyone from reading.
+    @Test func recordsAreReadableWhenTheIndexCannotBeWrittenOrRead() async throws {
+        let (storage, records) = try await sample()
+        let index = paths(storage, ".index")[0]
+        let good = storage.contents(of: index)
+        try storage.flip(index, byte: 50)
+        let log = try await openLog(on: storage, .smallWithoutTail)
+        storage.inject(Fault(.noSpace, at: 1, of: .write, isPersistent: true))
+        #expect(try await log.all() == records)
+        let told = try await log.verify().damage
+        #expect(told.contains { $0.problem.contains("in memory only") }, "\(told)")
+        storage.clearFaults()
+        #expect(try await log.verify().isSound == false)
+        #expect(storage.contents(of: index) == good, "written once there was room")
+        try await log.close()
+        let again = try await openLog(on: storage, .smallWithoutTail)
+        storage.inject(Fault(.inputOutput, at: 1, of: .read))
+        #expect(try await again.all() == records)
+    }
+
     /// An index of the active segment that was lost while the log was closed.
     @Test func theActiveSegmentsIndexIsMadeWholeAgain() async throws {
         var configuration = LogConfiguration.smallWithoutTail
