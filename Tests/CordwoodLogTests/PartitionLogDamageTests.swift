@@ -335,4 +335,43 @@ import Testing
         #expect(Set(report.damage.flatMap { Array($0.offsets) }) == gone)
         #expect(try await again.allReadable().count == records.count - gone.count + 1)
     }
+
+    /// The segment that recovery begins behind damage is as durable as any.
+    @Test func whatIsAppendedBehindQuarantinedDamageIsDurable() async throws {
+        let (storage, records) = try await sample(close: false)
+        let active = try #require(paths(storage, ".log").last)
+        try storage.flip(active, byte: SegmentHeader.byteCount + 70)
+        let log = try await openLog(on: storage, .smallWithoutTail)
+        #expect(log.recovery.quarantined.count == 1)
+        _ = try await log.append([Record("behind")])
+        storage.crash(.dropUnsynced)
+        let again = try await openLog(on: storage, .smallWithoutTail)
+        #expect(again.endOffset == Int64(records.count) + 1)
+        #expect(try await again.allReadable().last?.text == "behind")
+    }
+
+    /// The manifest got the seal of a roll and not the segment behind it.
+    @Test func aRollThatWasCutBetweenItsEditsIsFinished() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage, .smallWithoutTail)
+        var count: Int64 = 0
+        while log.segmentCount < 2 {
+            _ = try await log.append([Record(value: [UInt8](repeating: 1, count: 300))])
+            count += 1
+        }
+        storage.crash(.dropUnsynced)
+        // Takes the new segment's record back, and the edit that named the segment.
+        let newest = try #require(paths(storage, ".log").last)
+        try storage.cut(newest, to: SegmentHeader.byteCount)
+        let manifest = try #require(paths(storage, "manifest").first)
+        let size = try #require(storage.contents(of: manifest)).count
+        try storage.cut(manifest, to: size - 5)
+        let again = try await openLog(on: storage, .smallWithoutTail)
+        #expect(again.endOffset == count - 1 && again.recovery.cutBytes > 0)
+        _ = try await again.append([Record("behind")])
+        storage.crash(.dropUnsynced)
+        let last = try await openLog(on: storage, .smallWithoutTail)
+        #expect(try await last.all().last?.text == "behind")
+        #expect(last.endOffset == count)
+    }
 }
