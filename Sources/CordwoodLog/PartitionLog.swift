@@ -132,6 +132,10 @@ public actor PartitionLog<S: Storage>: Log {
 
     /// The offset that the next append will get: what is queued ends here.
     var queuedEnd: Int64 { commit.nextOffset }
+    /// How many appends wait for room in the queue.
+    var waitingCount: Int { roomWaiters.count }
+    /// Whether appends are turned away: the log is closed, closing or poisoned.
+    var refusesAppends: Bool { isClosing || failure != nil }
 
     public func close() async throws(LogError) {
         if isClosing {

@@ -120,8 +120,11 @@ struct TailScan {
             ).map { (from + $0.position, $0.header) }
         }
         guard let proof = firstBatch(from: behind) else { return false }
+        // Only a batch right behind the group tells with which offset the group ends.
+        let groupEndPlace = Landmark(position: behind, nextOffset: proof.header.baseOffset)
         let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])
-        let next = cursor.survivor(in: rest, before: Landmark(position: behind))?.place
+        let next =
+            proof.position == behind ? cursor.survivor(in: rest, before: groupEndPlace)?.place : nil
         quarantine(
             to: next?.position ?? proof.position,
             offset: next?.nextOffset ?? proof.header.baseOffset)
