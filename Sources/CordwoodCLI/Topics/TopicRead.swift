@@ -104,7 +104,7 @@ private final class RecordPrinter: Sendable {
         }
         guard isWanted else { return false }
         if asJSON {
-            try Output.standard.line(Self.object(record, partition.number).description)
+            try Output.standard.line(Self.object(record, partition.number).utf8)
         } else {
             try Output.standard.line(record.value ?? [])
         }
