@@ -84,7 +84,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
-            dependencies: ["Cordwood", "CordwoodSimulation", "CordwoodStorage", "TestSupport"],
+            dependencies: [
+                "Cordwood", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
+                "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),

@@ -1,3 +1,4 @@
+import CCordwoodChecksum
 import Cordwood
 import CordwoodSimulation
 import CordwoodStorage
@@ -53,13 +54,30 @@ import Musl
     }
 
     @Test func aNewerFormatIsRefusedByName() async throws {
+        let path = try StoragePath.root.appending("CORDWOOD")
         let storage = SimulatedStorage(seed: 1)
         try await Database.open(on: storage).close()
-        let path = try StoragePath.root.appending("CORDWOOD")
         try storage.flip(path, byte: 8, mask: 3)
+        // A flipped bit is damage, and the error still says which version it would be.
+        let damaged = storage.contents(of: path)
+        await expect(.log, "version 2, expected 1") { _ = try await Database.open(on: storage) }
+        #expect(storage.contents(of: path) == damaged)
+        // A sound header of another version is a newer format.
+        let header = try #require(storage.contents(of: path)).prefix(28)
+        let checksum = header.withUnsafeBytes { cordwood_crc32c(0, $0.baseAddress, $0.count) }
+        let file = try await storage.open(path, .readWrite)
+        try await file.write(
+            [FileWrite(at: 28, [MemorySlice(MemoryBlock(copying: bytes(of: checksum)))])],
+            thenSync: true)
         let before = storage.contents(of: path)
-        await expect(.newerFormat, "version") { _ = try await Database.open(on: storage) }
+        await expect(.newerFormat, "expected format version 1, found 2") {
+            _ = try await Database.open(on: storage)
+        }
         #expect(storage.contents(of: path) == before)
+    }
+
+    private func bytes(of checksum: UInt32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (8 * $0)) }
     }
 
     @Test func unknownAndBadNames() async throws {

@@ -16,8 +16,8 @@ extension FlatIndex {
     static let tileQueries = 256
     static let tileRows = 512
 
-    /// For each query, what ``search(_:limit:)`` returns for it. `batch` has the queries' components
-    /// one query after the other.
+    /// For each query, what ``search(_:limit:)`` returns for it. `batch` has the components of one
+    /// query after the other.
     ///
     /// O(queries × count × dimensions), bound by multiply-adds on the calling thread; needs
     /// O(queries × (dimensions + limit)) bytes. Throws as ``search(_:limit:)``, and

@@ -3,7 +3,8 @@ internal import CCordwoodKernels
 /// Exact search: every vector, row by row, and every query compared with all of them.
 ///
 /// **Memory.** Rows are padded with zeros to a multiple of 16 floats; id, log offset, norm and
-/// table slot add at most 24 bytes a row. Growth maps another block and copies nothing.
+/// table slot add at most 24 bytes a row. Growth maps another block and copies no rows, save that
+/// the system gathers a block that is full into huge pages.
 ///
 /// **Threads.** The index has no lock. Any number of searches and lookups may run at the same time,
 /// or one mutation alone; the caller sees to it.
@@ -61,7 +62,8 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     public func offset(of id: UInt64) -> Int64? {
         guard let row = row(of: id) else { return nil }
         if let far = farOffsets[id] { return far }
-        return place(of: row).block[offset: place(of: row).index]
+        let (block, index) = place(of: row)
+        return block[offset: index]
     }
 
     /// The id's vector as it is stored, which is at unit length for the cosine, or nil.
@@ -92,7 +94,8 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
         setOffset(offset, of: id, at: row)
     }
 
-    /// Removes an id, and returns whether it was there. The last row takes its place. O(dimensions).
+    /// Removes an id, and returns whether it was there. The last row takes its place.
+    /// O(dimensions).
     public mutating func remove(id: UInt64) -> Bool {
         let blocks = blocks
         guard let row = table.remove(id, idOfRow: { Self.id(of: $0, in: blocks) }) else {

@@ -8,8 +8,9 @@ internal import CCordwoodKernels
 
 /// The machine code that distances run on.
 public enum VectorKernels {
-    /// The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. The best that the processor
-    /// has, unless the environment's `CORDWOOD_ISA` names another that it has. Chosen once.
+    /// The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. The best that the
+    /// processor has, unless the environment's `CORDWOOD_ISA` names another that it has. Chosen
+    /// once.
     public static var isa: String { String(cString: cordwood_isa()) }
 
     /// Throws when `CORDWOOD_ISA` is set to what cannot be obeyed; ``isa`` says what is in use

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Cordwood
+import ArgumentParser
+import Cordwood
 
 /// The victim of ``LogReopening``: appends until it is killed.
 struct AppendUntilKilledCommand: AsyncParsableCommand {
@@ -10,7 +10,7 @@ struct AppendUntilKilledCommand: AsyncParsableCommand {
     @Option var recordBytes: Int
     @Option var batchRecords: Int
     @Option var producers: Int
-    @Option var acknowledge: Acknowledgement
+    @Option(transform: named) var acknowledge: Acknowledgement
 
     func run() async throws {
         let load = LogLoad(
@@ -20,5 +20,3 @@ struct AppendUntilKilledCommand: AsyncParsableCommand {
         try await load.runForever(on: log) { Terminal.printLine("appending") }
     }
 }
-
-extension Acknowledgement: @retroactive ExpressibleByArgument {}

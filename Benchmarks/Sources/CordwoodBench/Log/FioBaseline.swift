@@ -17,7 +17,8 @@ struct FioBaseline {
     /// Megabytes a second of one job.
     func megabytesPerSecond(_ target: Target) throws -> Double {
         var arguments = [
-            "fio", "--name=baseline", "--directory=\(directory)", "--rw=write", "--bs=\(blockBytes)",
+            "fio", "--name=baseline", "--directory=\(directory)", "--rw=write",
+            "--bs=\(blockBytes)",
             "--ioengine=psync", "--numjobs=1", "--unlink=1", "--runtime=\(seconds)",
             "--output-format=terse", "--terse-version=3",
         ]

@@ -18,7 +18,7 @@ struct LogCommand: AsyncParsableCommand {
     @Option(help: "Tasks that append, each waiting for its acknowledgement before it goes on.")
     var producers = 8
 
-    @Option(help: "When an append returns: durable, written or memory.")
+    @Option(help: "When an append returns: durable, written or memory.", transform: named)
     var acknowledge = Acknowledgement.durable
 
     @Option(help: "How long to append in each round.")
@@ -64,7 +64,8 @@ struct LogCommand: AsyncParsableCommand {
         line.print()
     }
 
-    private func measure(in scratch: borrowing ScratchDirectory, _ line: inout JSONLine) async throws
+    private func measure(in scratch: borrowing ScratchDirectory, _ line: inout JSONLine)
+        async throws
     {
         let rounds = try await appendRounds(in: scratch)
         LogReport.describe(&line, appending: rounds.map(\.load))

@@ -3,7 +3,9 @@ import Glibc
 /// Files that fit into memory and are read or written whole.
 enum SmallFile {
     /// The text of a file; empty where it cannot be read.
-    static func read(_ path: String) -> String { String(decoding: readBytes(path) ?? [], as: UTF8.self) }
+    static func read(_ path: String) -> String {
+        String(decoding: readBytes(path) ?? [], as: UTF8.self)
+    }
 
     /// The bytes of a file; nil where it cannot be read.
     static func readBytes(_ path: String) -> [UInt8]? {

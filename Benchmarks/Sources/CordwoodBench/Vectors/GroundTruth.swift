@@ -53,8 +53,8 @@ struct GroundTruth {
                 return ExactDistance.between(
                     set.queries.span.extracting(set.query(query)), vector.span, metric)
             }
-            let true_ = ids[query * k..<(query + 1) * k]
-            let farthest = true_.map { distance(UInt64($0)) }.max() ?? 0
+            let nearest = ids[query * k..<(query + 1) * k]
+            let farthest = nearest.map { distance(UInt64($0)) }.max() ?? 0
             // The index sums in single precision, and may take either of two that differ less.
             let bound = farthest + 1e-6 * abs(farthest)
             hits += min(k, Set(found.map(\.id)).filter { distance($0) <= bound }.count)
@@ -83,7 +83,7 @@ struct GroundTruth {
             let found = farthestFound[place]
             guard abs(found - expected) <= 1e-4 * abs(expected) + 1e-5 else {
                 throw BenchError(
-                    "query \(query): a plain scan finds the neighbour \(k) at distance \(expected), "
+                    "query \(query): a plain scan finds the neighbour \(k) at \(expected), "
                         + "the index at \(found)")
             }
         }

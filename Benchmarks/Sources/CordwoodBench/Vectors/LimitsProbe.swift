@@ -43,7 +43,8 @@ final class LimitsProbe {
     /// OpenBLAS's version and the processor that its kernels are written for.
     static var productLibrary: String {
         let words = String(cString: openblas_get_config()).split(separator: " ")
-        return words.prefix(2).joined(separator: " ") + " " + String(cString: openblas_get_corename())
+        return words.prefix(2).joined(separator: " ") + " "
+            + String(cString: openblas_get_corename())
     }
 
     /// Measures both once.

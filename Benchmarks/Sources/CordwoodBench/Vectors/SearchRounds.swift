@@ -52,7 +52,8 @@ struct SearchRounds {
             between()
         }
         return Measured(
-            mode: mode, queryCount: queryCount, queriesPerSecond: Samples(rates), calls: Samples(calls),
+            mode: mode, queryCount: queryCount, queriesPerSecond: Samples(rates),
+            calls: Samples(calls),
             neighbours: neighbours)
     }
 
@@ -83,7 +84,8 @@ struct SearchRounds {
         var part = Part()
         switch mode {
         case .batch:
-            let range = set.query(share.lowerBound).lowerBound..<set.query(share.upperBound).lowerBound
+            let range =
+                set.query(share.lowerBound).lowerBound..<set.query(share.upperBound).lowerBound
             let start = clock.now
             part.neighbours = try index.index.search(batch: queries.extracting(range), limit: k)
             part.calls = [start.duration(to: clock.now) / .microseconds(1)]

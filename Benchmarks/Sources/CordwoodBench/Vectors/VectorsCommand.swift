@@ -1,13 +1,13 @@
-public import ArgumentParser
-public import CordwoodVectors
+import ArgumentParser
+import CordwoodVectors
 
 /// `cordwood-bench vectors`: build an index of a file of vectors and search it.
 struct VectorsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vectors", abstract: "Build a vector index and search it.",
         discussion: """
-            Files: .npy (f32, f16, u8), .fvecs, .bvecs, .ivecs. The exact neighbours are computed once \
-            and kept beside the base file.
+            Files: .npy (f32, f16, u8), .fvecs, .bvecs, .ivecs. The exact neighbours are computed \
+            once and kept beside the base file.
             """)
 
     @Option(help: ArgumentHelp("The vectors to be searched.", valueName: "file"))
@@ -22,7 +22,7 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "Chooses the rows of --hold-out.")
     var seed: UInt64 = 1
 
-    @Option(help: "l2, ip or cosine.")
+    @Option(help: "l2, ip or cosine.", transform: named)
     var metric: Metric
 
     @Option(help: "flat; hnsw, ivf and disk are not in this version.")
@@ -61,7 +61,8 @@ struct VectorsCommand: AsyncParsableCommand {
     @Flag(help: "Print a line after each round, and wait for a line of input before the next.")
     var paced = false
 
-    @Flag(help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
+    @Flag(
+        help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
     var limits = false
 
     func validate() throws {
@@ -124,5 +125,3 @@ enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, i
 enum QuantizationName: String, ExpressibleByArgument, CaseIterable {
     case none, sq8, sq4, pq4, rabitq, auto
 }
-
-extension Metric: @retroactive ExpressibleByArgument {}
