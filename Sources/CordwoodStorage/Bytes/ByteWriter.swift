@@ -15,7 +15,8 @@ package struct ByteWriter: ~Copyable {
     package mutating func bytes(_ bytes: UnsafeRawBufferPointer) {
         precondition(bytes.count <= block.count - position)
         block.unsafeMutableBytes.baseAddress!.advanced(by: position)
-            .copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, byteCount: bytes.count)
+            .copyMemory(
+                from: bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, byteCount: bytes.count)
         position += bytes.count
     }
 
