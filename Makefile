@@ -11,7 +11,7 @@ BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
 
 SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h')
-SCRIPTS = .ci/run .ci/dependencies $(shell git ls-files 'Tests/*.sh' 'Examples/*.sh')
+SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
 .PHONY: help deps build demo test test-c test-arm test-kill test-embedding bench peers format lint docs
 

@@ -2,8 +2,8 @@
 /// are variadic or have no wrapper in glibc 2.36. One call per I/O operation, no decisions.
 #pragma once
 
-// First: it settles which features libc's headers show. liburing.h asks for others, and the types of
-// this module (fd_set for one) would then differ from those of Swift's Glibc module.
+// First: it settles which features libc's headers show. liburing.h asks for others, and the types
+// of this module (fd_set for one) would then differ from those of Swift's Glibc module.
 #include <sys/types.h>
 
 #include <errno.h>

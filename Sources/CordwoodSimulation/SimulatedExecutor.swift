@@ -2,9 +2,9 @@ internal import CordwoodStorage
 internal import Synchronization
 
 #if canImport(Glibc)
-    internal import Glibc
+internal import Glibc
 #elseif canImport(Musl)
-    internal import Musl
+internal import Musl
 #endif
 
 /// One thread that runs jobs in the order in which they came. Started with the first job, and ended

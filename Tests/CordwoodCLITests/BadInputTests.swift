@@ -135,7 +135,7 @@ import Testing
                 ], saying: "exists already")
             try refused(
                 ["topic", "append", database, "events", "--create", "--partitions", "2"],
-                saying: "exists with 1 partitions", "expected 2")
+                saying: "exists with 1 partition;", "expected 2")
         }
     }
 

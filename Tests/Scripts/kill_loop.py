@@ -31,7 +31,8 @@ SEPARATOR = b"\t"
 KEYS = [b"key-%d" % number for number in range(24)]
 ROUNDS_PER_DATABASE = 10
 ROUND_BYTES = 2 << 20
-COMMAND_SECONDS = 120
+COMMAND_SECONDS = 300
+LONGEST_LIFE_SECONDS = 2
 
 
 class Broken(Exception):
@@ -76,12 +77,12 @@ class Generation:
         process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             bufsize=0)
-        offered, printed = [], []
+        offered, printed = [], bytearray()
         writer = threading.Thread(target=self.write_lines, args=(process, offered))
-        reader = threading.Thread(target=lambda: printed.append(process.stdout.read()))
+        reader = threading.Thread(target=read_all, args=(process.stdout, printed))
         writer.start()
         reader.start()
-        time.sleep(self.random.choice([0, 0.01, 0.03, 0.1, 0.3]) * self.random.random() * 2)
+        self.wait_to_kill(printed)
         process.kill()
         process.wait(timeout=COMMAND_SECONDS)
         writer.join()
@@ -90,8 +91,19 @@ class Generation:
         if complaint or process.returncode != -9:
             raise Broken(f"append ended with {process.returncode} before it was killed: {complaint}")
         # A line that was cut by the kill was not yet an acknowledgement.
-        whole = printed[0][: printed[0].rfind(b"\n") + 1]
+        whole = bytes(printed[: printed.rfind(b"\n") + 1])
         return offered, [tuple(map(int, line.split())) for line in whole.splitlines()]
+
+    def wait_to_kill(self, printed):
+        """Some die at any time, also while they open; others with some acknowledgements out."""
+        if self.random.random() < 0.3:
+            time.sleep(self.random.choice([0, 0.01, 0.03, 0.1]) * self.random.random())
+            return
+        wanted = self.random.choice([1, 10, 100, 1000])
+        deadline = time.monotonic() + LONGEST_LIFE_SECONDS
+        while printed.count(b"\n") < wanted and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(self.random.random() * 0.005)
 
     def write_lines(self, process, offered):
         sent = 0
@@ -181,6 +193,11 @@ class Generation:
         self.check(offered, acknowledgements)
 
 
+def read_all(pipe, into):
+    while data := pipe.read(1 << 16):
+        into.extend(data)
+
+
 def field(record, name):
     if name in record:
         return None if record[name] is None else record[name].encode()
@@ -197,7 +214,7 @@ def main():
 
     source = random.Random(arguments.seed)
     folder = tempfile.mkdtemp(prefix="cordwood-kill-")
-    passed = failed = acknowledged = 0
+    passed = failed = acknowledged = fruitful = 0
     generation = None
     try:
         for number in range(arguments.rounds):
@@ -209,6 +226,7 @@ def main():
                 generation.round()
                 passed += 1
                 acknowledged += generation.acknowledged - before
+                fruitful += generation.acknowledged > before
                 if number % ROUNDS_PER_DATABASE == ROUNDS_PER_DATABASE - 1:
                     shutil.rmtree(generation.directory)
             except (Broken, subprocess.TimeoutExpired) as error:
@@ -218,7 +236,8 @@ def main():
     finally:
         if failed == 0:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{acknowledged} acknowledged records checked after {passed + failed} kills")
+    print(f"{acknowledged} acknowledged records checked after {passed + failed} kills; "
+          f"{fruitful} of them came when something had been acknowledged")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or acknowledged == 0 else 0
 

@@ -49,7 +49,7 @@ struct CollectionImport: AsyncParsableCommand {
             }
             progress.clear()
             FileDescriptor.report(
-                "\(Figures.count(stored)) points imported, durable, "
+                "\(Figures.count(stored, "point")) imported, durable, "
                     + Figures.rate(stored, in: ContinuousClock.now - began))
         }
     }

@@ -26,10 +26,8 @@ struct Demo {
         try await DatabaseAccess.withDatabase(at: folder.path) { database in
             let topic = try await database.topic(named: Self.topicName)
             let collection = try await database.collection(named: Self.collectionName)
-            try show(
-                "reopen",
-                "\(Figures.duration(ContinuousClock.now - closed)), vectors loaded from the log; "
-                    + "\(database.recovery)")
+            let reopening = Measurement(elapsed: ContinuousClock.now - closed, latencies: [])
+            try show("reopen", "\(database.recovery)", reopening.figures())
             let index = try await readWords(from: topic)
             try await verify(topic, collection)
             try await timeSearches(in: collection)
@@ -47,9 +45,8 @@ struct Demo {
             _ = try await topic.append(records)
         }
         try show(
-            "append",
-            "\(Figures.count(words.count)) words, durable  "
-                + measured.description(of: words.count, syncs: topic.statistics.syncs))
+            "append", "\(Figures.count(words.count)) words, durable",
+            measured.figures(of: words.count, syncs: topic.statistics.syncs))
     }
 
     private func upsertVectors(to database: Database) async throws {
@@ -65,9 +62,8 @@ struct Demo {
             _ = try await collection.upsert(points)
         }
         try show(
-            "upsert",
-            "\(Figures.count(words.count)) vectors, durable  "
-                + measured.description(of: words.count, syncs: collection.statistics.syncs))
+            "upsert", "\(Figures.count(words.count)) vectors, durable",
+            measured.figures(of: words.count, syncs: collection.statistics.syncs))
     }
 
     /// Runs `body` over all rows, a batch at a time, by several producers at once.
@@ -121,11 +117,10 @@ struct Demo {
             throw CommandError(
                 "expected \(words.count) words in the log, found \(index.count)")
         }
-        let elapsed = ContinuousClock.now - began
+        let measured = Measurement(elapsed: ContinuousClock.now - began, latencies: [])
         try show(
-            "read",
-            "\(Figures.count(index.count)) words from the log  \(Figures.duration(elapsed))  "
-                + Figures.rate(index.count, in: elapsed))
+            "read", "\(Figures.count(index.count)) words from the log",
+            measured.figures(of: index.count))
         return index
     }
 
@@ -137,10 +132,9 @@ struct Demo {
                 "damage was found: \(report.damage.map { "\($0)" }.joined(separator: "; "))",
                 status: ExitStatus.damageFound)
         }
+        let measured = Measurement(elapsed: ContinuousClock.now - began, latencies: [])
         try show(
-            "verify",
-            "\(Figures.bytes(report.bytes)) in \(Figures.count(report.batches)) batches: every "
-                + "checksum holds  \(Figures.duration(ContinuousClock.now - began))")
+            "verify", "\(Figures.bytes(report.bytes)), every checksum holds", measured.figures())
     }
 
     // MARK: Searching
@@ -157,11 +151,10 @@ struct Demo {
                     try await clock.measure { _ = try await collection.search(query, limit: 10) })
             }
         }
+        let measured = Measurement(elapsed: elapsed, latencies: latencies)
         try show(
-            "search",
-            "exact, 10 of \(Figures.count(collection.count)), one at a time  "
-                + Measurement(elapsed: elapsed, latencies: latencies)
-                .description(of: latencies.count))
+            "search", "10 of \(Figures.count(collection.count)), exact, one by one",
+            measured.figures(of: latencies.count))
     }
 
     private func showNeighbors(
@@ -192,8 +185,10 @@ struct Demo {
         }
     }
 
-    private func show(_ label: String, _ text: String) throws {
-        try Output.standard.line("\(label.paddedRight(to: 10))\(text)")
+    /// One step's line, shown as soon as the step is done: what was done, and its figures.
+    private func show(_ label: String, _ what: String, _ figures: String = "") throws {
+        let what = figures.isEmpty ? what : what.paddedRight(to: 32)
+        try Output.standard.line("\(label.paddedRight(to: 10))\(what)\(figures)")
         try Output.standard.flush()
     }
 }

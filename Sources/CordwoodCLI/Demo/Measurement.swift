@@ -15,12 +15,16 @@ struct Measurement {
         return sorted[min(max(rank, 1), sorted.count) - 1]
     }
 
-    /// Rate and latencies, and how many syncs they took.
-    func description(of amount: Int, syncs: Int? = nil) -> String {
-        var text =
-            "\(Figures.duration(elapsed))  \(Figures.rate(amount, in: elapsed))  "
-            + "p50 \(Figures.duration(percentile(0.5)))  p99 \(Figures.duration(percentile(0.99)))"
-        if let syncs { text += "  \(Figures.count(syncs)) syncs" }
+    /// Time, rate, latencies and syncs as columns, as many of them as there are.
+    func figures(of amount: Int? = nil, syncs: Int? = nil) -> String {
+        var text = Figures.duration(elapsed).paddedLeft(to: 9)
+        if let amount { text += Figures.rate(amount, in: elapsed).paddedLeft(to: 14) }
+        if !sorted.isEmpty {
+            for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+                text += "  \(name)" + Figures.duration(percentile(share)).paddedLeft(to: 8)
+            }
+        }
+        if let syncs { text += "\(Figures.count(syncs)) syncs".paddedLeft(to: 12) }
         return text
     }
 }

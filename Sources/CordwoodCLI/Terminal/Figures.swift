@@ -10,6 +10,11 @@ enum Figures {
         return (value < 0 ? "-" : "") + String(text.reversed())
     }
 
+    /// `1 record`, `2,000 records`, `2 batches`.
+    static func count(_ value: Int, _ one: String, _ many: String? = nil) -> String {
+        "\(count(value)) \(value == 1 ? one : many ?? "\(one)s")"
+    }
+
     /// `512 B`, `1.5 KiB`, `2.4 MiB`, `1.0 GiB`.
     static func bytes(_ value: Int) -> String {
         if value < 1024 { return "\(value) B" }

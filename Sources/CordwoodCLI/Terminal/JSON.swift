@@ -39,55 +39,57 @@ enum JSON: CustomStringConvertible {
         return .string(String(decoding: text, as: UTF8.self))
     }
 
-    var description: String {
-        var text = ""
+    var description: String { String(decoding: utf8, as: UTF8.self) }
+
+    var utf8: [UInt8] {
+        var text: [UInt8] = []
         write(to: &text)
         return text
     }
 
-    private func write(to text: inout String) {
+    private func write(to text: inout [UInt8]) {
         switch self {
         case .object(let members):
-            text += "{"
+            text.append(UInt8(ascii: "{"))
             for (index, (key, value)) in members.enumerated() {
-                if index > 0 { text += "," }
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 Self.write(key, to: &text)
-                text += ":"
+                text.append(UInt8(ascii: ":"))
                 value.write(to: &text)
             }
-            text += "}"
+            text.append(UInt8(ascii: "}"))
         case .array(let values):
-            text += "["
+            text.append(UInt8(ascii: "["))
             for (index, value) in values.enumerated() {
-                if index > 0 { text += "," }
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 value.write(to: &text)
             }
-            text += "]"
+            text.append(UInt8(ascii: "]"))
         case .string(let string): Self.write(string, to: &text)
-        case .integer(let integer): text += "\(integer)"
-        case .unsigned(let integer): text += "\(integer)"
+        case .integer(let integer): text += "\(integer)".utf8
+        case .unsigned(let integer): text += "\(integer)".utf8
         // JSON has no infinities and no NaN.
-        case .number(let number): text += number.isFinite ? "\(number)" : "null"
-        case .boolean(let boolean): text += boolean ? "true" : "false"
-        case .null: text += "null"
+        case .number(let number): text += number.isFinite ? "\(number)".utf8 : "null".utf8
+        case .boolean(let boolean): text += boolean ? "true".utf8 : "false".utf8
+        case .null: text += "null".utf8
         }
     }
 
-    private static func write(_ string: String, to text: inout String) {
-        text += "\""
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case "\u{0}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
+    /// Byte by byte: what must be escaped is ASCII, and no part of a longer character.
+    private static func write(_ string: String, to text: inout [UInt8]) {
+        text.append(UInt8(ascii: "\""))
+        for byte in string.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
+            case UInt8(ascii: "\n"): text += "\\n".utf8
+            case UInt8(ascii: "\r"): text += "\\r".utf8
+            case UInt8(ascii: "\t"): text += "\\t".utf8
+            case 0..<0x20:
+                let digits = String(byte, radix: 16)
+                text += "\\u00\(digits.count < 2 ? "0" : "")\(digits)".utf8
+            default: text.append(byte)
             }
         }
-        text += "\""
+        text.append(UInt8(ascii: "\""))
     }
 }

@@ -56,7 +56,8 @@ struct TopicAppend: AsyncParsableCommand {
             let found = try await database.topic(named: topic)
             if let partitions, partitions != found.partitions.count {
                 throw CommandError(
-                    "the topic \(topic) exists with \(found.partitions.count) partitions; expected "
+                    "the topic \(topic) exists with "
+                        + "\(Figures.count(found.partitions.count, "partition")); expected "
                         + "\(partitions)")
             }
             return found

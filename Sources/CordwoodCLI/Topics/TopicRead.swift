@@ -9,8 +9,9 @@ struct TopicRead: AsyncParsableCommand {
         commandName: "read", abstract: "Print records, one value a line.",
         discussion: """
             Reads one partition after another, each from its first record to its end; with \
-            --follow, all at once, and waits for more until Ctrl-C. A record without a value \
-            prints as an empty line; --json tells them apart.
+            --follow, all at once, and waits for more until Ctrl-C. One process at a time has a \
+            database open. A record without a value prints as an empty line; --json tells them \
+            apart.
             """)
 
     @OptionGroup var location: DirectoryArgument
@@ -104,7 +105,7 @@ private final class RecordPrinter: Sendable {
         }
         guard isWanted else { return false }
         if asJSON {
-            try Output.standard.line(Self.object(record, partition.number).description)
+            try Output.standard.line(Self.object(record, partition.number).utf8)
         } else {
             try Output.standard.line(record.value ?? [])
         }

@@ -53,8 +53,9 @@ struct TopicVerify: AsyncParsableCommand {
         }
         try Output.standard.line(
             "\(kind) \(name): \(report.isSound ? "every checksum holds" : "DAMAGED"); "
-                + "\(Figures.count(report.records)) records in \(Figures.count(report.batches)) "
-                + "batches and \(report.segments) segments, \(Figures.bytes(report.bytes))")
+                + "\(Figures.count(report.records, "record")) in "
+                + "\(Figures.count(report.batches, "batch", "batches")) and "
+                + "\(Figures.count(report.segments, "segment")), \(Figures.bytes(report.bytes))")
         for damage in report.damage { try Output.standard.line("  \(damage)") }
         return report.isSound
     }

@@ -1,9 +1,9 @@
 internal import CCordwoodKernels
 
 #if canImport(Glibc)
-    internal import Glibc
+internal import Glibc
 #elseif canImport(Musl)
-    internal import Musl
+internal import Musl
 #endif
 
 /// The machine code that distances run on.

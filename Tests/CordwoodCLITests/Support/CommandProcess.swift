@@ -14,7 +14,7 @@ final class CommandProcess {
     }
 
     /// Longer than any command takes here, so that a hang fails and does not hang the suite.
-    private static let patienceSeconds = 60.0
+    private static let patienceSeconds = 300.0
 
     private let process: pid_t
     private var input: Int32

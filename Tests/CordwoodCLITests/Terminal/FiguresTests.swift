@@ -11,6 +11,12 @@ import Testing
         #expect(Figures.count(value) == expected)
     }
 
+    @Test func countsThings() {
+        #expect(Figures.count(1, "record") == "1 record")
+        #expect(Figures.count(2000, "record") == "2,000 records")
+        #expect(Figures.count(0, "batch", "batches") == "0 batches")
+    }
+
     @Test(arguments: [
         (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 40, "3.0 TiB"),
     ])

@@ -1,6 +1,10 @@
 import CordwoodVectors
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 @Suite struct VectorFileTests {
     private static let numbers: [Float] = [0, 1, -2.5, 65504, 0.0009765625, -7]
 
@@ -165,6 +169,28 @@ import Testing
             let error = try #require(throws: VectorFileError.self) { try VectorFile.open(path) }
             #expect(error.code == .cannotOpen)
         }
+    }
+
+    /// Opening a FIFO must neither wait for a writer nor be taken for a file.
+    @Test func refusesFIFOs() throws {
+        let fixture = VectorFileFixture(name: "pipe.npy", bytes: [])
+        unlink(fixture.path)
+        #expect(mkfifo(fixture.path, 0o600) == 0)
+        let error = try #require(throws: VectorFileError.self) { try VectorFile.open(fixture.path) }
+        #expect(error.code == .cannotOpen && "\(error)".contains("expected a regular file"))
+    }
+
+    /// What another process cuts off after the header was believed is missed, not read as zeros.
+    @Test func noticesAFileThatShrinks() throws {
+        let fixture = VectorFileFixture(
+            name: "shrinks.bvecs", bytes: VectorFileFixture.texmex([(2, [1, 2]), (2, [3, 4])]))
+        let file = try VectorFile.open(fixture.path)
+        #expect(truncate(fixture.path, 8) == 0)
+        var values: [Float] = []
+        let error = try #require(throws: VectorFileError.self) {
+            try file.readRows(0..<2, into: &values)
+        }
+        #expect(error.code == .readFailed && "\(error)".contains("ended at byte 8"))
     }
 
     /// A dimension that lies in the middle is found when its row is read, and rows before it are
