@@ -37,7 +37,7 @@ struct FioBaseline {
     }
 
     /// The write bandwidth in fio's terse output of version 3, which is in KiB/s in field 48.
-    private static func bandwidth(inTerse output: String) throws -> Double {
+    static func bandwidth(inTerse output: String) throws -> Double {
         let line = output.split(separator: "\n").first { $0.hasPrefix("3;") }
         let fields = line?.split(separator: ";", omittingEmptySubsequences: false) ?? []
         guard fields.count > 47, let kibibytes = Double(fields[47]), kibibytes > 0 else {
