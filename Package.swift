@@ -65,8 +65,9 @@ let package = Package(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
             ],
-            swiftSettings: strict),
+            resources: [.copy("Resources")], swiftSettings: strict),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "CordwoodStorageTests", dependencies: ["CordwoodStorage"], swiftSettings: strict),
         .testTarget(
@@ -83,9 +84,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
-            dependencies: ["Cordwood", "CordwoodSimulation", "CordwoodStorage"],
+            dependencies: [
+                "Cordwood", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
+                "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

@@ -2,9 +2,9 @@
 /// are variadic or have no wrapper in glibc 2.36. One call per I/O operation, no decisions.
 #pragma once
 
-// First, and without _GNU_SOURCE: liburing.h asks for _XOPEN_SOURCE, which would give fd_set another
-// shape here than in Swift's Glibc module, and importers of both would refuse to build.
-#include <features.h>
+// First: it settles which features libc's headers show. liburing.h asks for others, and the types of
+// this module (fd_set for one) would then differ from those of Swift's Glibc module.
+#include <sys/types.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +19,13 @@
 _Static_assert(sizeof(off_t) == 8, "file positions have 64 bits");
 
 /// The setup flags to try, best first; the last set is one that every kernel with CQSIZE accepts.
+/// Not DEFER_TASKRUN: it would bring every link of a chain back to the submitting thread before the
+/// next one starts (measured: 82 % against 91 % of a plain write + fdatasync loop).
 static inline unsigned cordwood_uring_setup_flags(unsigned attempt) {
     switch (attempt) {
     case 0:
         return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-               IORING_SETUP_DEFER_TASKRUN;
+               IORING_SETUP_COOP_TASKRUN;
     case 1:
         return IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
     default:
@@ -106,11 +108,5 @@ static inline int cordwood_eventfd_wake(int descriptor) { return eventfd_write(d
 /// Names the calling thread: 15 bytes and a zero at most, the rest is cut.
 static inline void cordwood_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
-/// In glibc from 2.32 on; its header declares it to _GNU_SOURCE only.
-const char *strerrordesc_np(int number);
-
-/// The system's words for an error number; static memory, never null.
-static inline const char *cordwood_error_words(int number) {
-    const char *words = strerrordesc_np(number);
-    return words ? words : "unknown error";
-}
+/// The system's words for an error number, valid until the thread asks again. Never null.
+static inline const char *cordwood_error_words(int number) { return strerror(number); }

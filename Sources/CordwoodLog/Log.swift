@@ -28,6 +28,10 @@ public protocol Log: AnyObject, Sendable {
         _ records: [Record], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64>
 
+    /// Throws what ``append(_:acknowledge:)`` would throw for these records before it writes any:
+    /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
+    func check(_ records: [Record]) throws(LogError)
+
     /// Verified batches from the one that holds `offset` on: about `maximumBytes`, at least one;
     /// none when `offset` is ``endOffset``.
     ///

@@ -95,6 +95,11 @@ public actor PartitionLog<S: Storage>: Log {
         return try await append(batches, acknowledge: acknowledge)
     }
 
+    public nonisolated func check(_ records: [Record]) throws(LogError) {
+        let encoder = RecordBatchEncoder(maximumBatchBytes: configuration.maximumBatchBytes)
+        try encoder.check(records, now: storage.clock.millisecondsNow())
+    }
+
     /// Appends batches that were encoded on the caller's own thread.
     package func append(
         _ batches: [EncodedBatch], acknowledge: Acknowledgement

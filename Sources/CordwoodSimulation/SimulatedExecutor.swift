@@ -5,8 +5,6 @@ internal import Synchronization
     internal import Glibc
 #elseif canImport(Musl)
     internal import Musl
-#elseif canImport(Darwin)
-    internal import Darwin
 #endif
 
 /// One thread that runs jobs in the order in which they came. Started with the first job, and ended

@@ -123,6 +123,23 @@ import Testing
         #expect(survived == [nil, [1]])
     }
 
+    @Test func aFileThatOnlyACrashCanBringBackIsKept() async throws {
+        var survived: Set<[UInt8]?> = []
+        for seed in 0..<50 as Range<UInt64> {
+            let storage = SimulatedStorage(seed: seed)
+            try await storage.createDirectory(path("d"))
+            let file = try await storage.open(path("a"), .create)
+            try await file.write(bytes([1]), thenSync: true)
+            try await storage.remove(path("a"))
+            await file.close()
+            try await storage.syncDirectory(path("d"))
+            storage.crash()
+            #expect(storage.files.count == (try storage.contents(of: path("a")) == nil ? 0 : 1))
+            survived.insert(try storage.contents(of: path("a")))
+        }
+        #expect(survived == [nil, [1]])
+    }
+
     @Test func handlesAndLocksDieAtACrash() async throws {
         for crash in [Crash.bySeed, .dropUnsynced, .keepAll] {
             let storage = SimulatedStorage(seed: 1)

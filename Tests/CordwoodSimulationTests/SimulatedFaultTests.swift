@@ -38,6 +38,19 @@ import Testing
         #expect(try storage.durableContents(of: path("a")) == [1])
     }
 
+    /// The zeros of a gap are new contents, also where a failed sync lost an earlier cut.
+    @Test func aWritePastALostCutSavesTheGap() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let file = try await storage.durableFile("a", [UInt8](repeating: 9, count: 5000))
+        try await file.truncate(to: 100)
+        storage.inject(Fault(.inputOutput, at: 1, of: .sync))
+        #expect(await failure { try await file.sync() } != nil)
+        try await file.write(fill(1, 100, at: 4900), thenSync: true)
+        let expected = try storage.contents(of: path("a"))
+        #expect(expected == (0..<5000).map { $0 < 100 ? 9 : $0 < 4900 ? 0 : 1 })
+        #expect(try storage.durableContents(of: path("a")) == expected)
+    }
+
     @Test func aFailedDirectorySyncIsNotMadeGood() async throws {
         let storage = SimulatedStorage(seed: 1)
         _ = try await storage.open(path("a"), .create)

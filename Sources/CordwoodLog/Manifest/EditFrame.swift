@@ -37,10 +37,17 @@ enum EditFrame {
             let foundKind = reader.littleEndian(UInt32.self),
             let identity = reader.littleEndian(UInt64.self),
             reader.skip(headerByteCount - 4 - reader.position) != nil,
-            let checksum = reader.littleEndian(UInt32.self),
+            let checksum = reader.littleEndian(UInt32.self)
+        else { throw LogError(.damaged, "\(path): the header is cut short") }
+        guard
             checksum
                 == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(headerByteCount - 4)]))
-        else { throw LogError(.damaged, "\(path): the header fails its checksum") }
+        else {
+            throw LogError(
+                .damaged,
+                "\(path): the header fails its checksum; it states format version \(version), "
+                    + "expected \(Self.version)")
+        }
         guard version == Self.version else {
             throw LogError(
                 .unsupportedFormat,

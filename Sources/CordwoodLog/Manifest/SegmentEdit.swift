@@ -33,9 +33,7 @@ enum SegmentEdit: Equatable {
             writer.littleEndian(gap.offsets.lowerBound)
             writer.littleEndian(gap.offsets.upperBound)
         }
-        let block = writer.finish()
-        // The bytes are the block's, which must outlive the copy.
-        return withExtendedLifetime(block) { Array(block.unsafeBytes) }
+        return writer.finishArray()
     }
 
     private var byteCount: Int {

@@ -23,17 +23,30 @@ package struct RecordBatchEncoder {
     /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge``
     /// naming the record that no batch can hold.
     package func encode(_ records: [Record], now: Int64) throws(LogError) -> [EncodedBatch] {
+        var batches: [EncodedBatch] = []
+        try forEachPlan(records, now: now) { start, plan in
+            batches.append(write(records[start..<plan.end], plan))
+        }
+        return batches
+    }
+
+    /// Throws what ``encode(_:now:)`` would throw, and writes nothing. O(records).
+    package func check(_ records: [Record], now: Int64) throws(LogError) {
+        try forEachPlan(records, now: now) { _, _ in }
+    }
+
+    private func forEachPlan(
+        _ records: [Record], now: Int64, _ body: (_ start: Int, Plan) -> Void
+    ) throws(LogError) {
         guard !records.isEmpty else {
             throw LogError(.emptyBatch, "expected at least one record, found none")
         }
-        var batches: [EncodedBatch] = []
         var start = 0
         while start < records.count {
             let plan = try plan(records, from: start, now: now)
-            batches.append(write(records[start..<plan.end], plan))
+            body(start, plan)
             start = plan.end
         }
-        return batches
     }
 
     /// How far one batch reaches and how many bytes it takes.

@@ -61,6 +61,13 @@ package struct ByteWriter: ~Copyable {
         return block
     }
 
+    /// The same as an array, copied.
+    package consuming func finishArray() -> [UInt8] {
+        let block = finish()
+        // The bytes are the block's, which must outlive the copy.
+        return withExtendedLifetime(block) { Array(block.unsafeBytes) }
+    }
+
     @inlinable mutating func raw<T: FixedWidthInteger>(_ value: T) {
         precondition(MemoryLayout<T>.size <= block.count - cursor)
         block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: cursor, as: T.self)

@@ -37,11 +37,9 @@ public final class LinuxFile: StorageFile {
 
     public func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError) {
         let descriptor = try openDescriptor("write")
-        let result: Result<Void, StorageError> = await withCheckedContinuation { waiter in
-            loop.start(
-                WriteOperation(
-                    writes, thenSync: thenSync, descriptor: descriptor, path: path, waiter: waiter)
-            )
+        let result = await Completion<Void>.of(on: loop) { waiter in
+            WriteOperation(
+                writes, thenSync: thenSync, descriptor: descriptor, path: path, waiter: waiter)
         }
         try result.get()
     }
@@ -50,11 +48,9 @@ public final class LinuxFile: StorageFile {
         precondition(position >= 0 && count >= 0, "cannot read \(count) bytes at \(position)")
         let descriptor = try openDescriptor("read")
         if count == 0 { return MemoryBlock(count: 0) }
-        let result: Result<MemoryBlock, StorageError> = await withCheckedContinuation { waiter in
-            loop.start(
-                ReadOperation(
-                    at: position, count: count, descriptor: descriptor, path: path, waiter: waiter)
-            )
+        let result = await Completion<MemoryBlock>.of(on: loop) { waiter in
+            ReadOperation(
+                at: position, count: count, descriptor: descriptor, path: path, waiter: waiter)
         }
         return try result.get()
     }

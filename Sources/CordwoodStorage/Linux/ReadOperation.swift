@@ -3,7 +3,7 @@
 /// `@unchecked Sendable`: it is built by the caller, handed to one runner, and touched by no one
 /// else until it has resumed its waiter.
 final class ReadOperation: FileOperation, @unchecked Sendable {
-    typealias Waiter = CheckedContinuation<Result<MemoryBlock, StorageError>, Never>
+    typealias Waiter = CompletionGate<MemoryBlock>
 
     let descriptor: FileDescriptor
     private let path: StoragePath
@@ -51,11 +51,11 @@ final class ReadOperation: FileOperation, @unchecked Sendable {
             let block = MemoryBlock(adopting: memory.take()!, count: count) { base, _ in
                 base.deallocate()
             }
-            waiter.resume(returning: .success(block))
+            waiter.open(.success(block))
             return true
         case .failed(let number):
-            waiter.resume(
-                returning: .failure(StorageError(errno: number, operation: "read", path: path)))
+            waiter.open(
+                .failure(StorageError(errno: number, operation: "read", path: path)))
             return true
         }
     }

@@ -100,10 +100,7 @@ final class RingInbox: Sendable {
 
     /// Exchanges the queued jobs against an empty array, whose memory is used again.
     func take(jobs: inout [QueuedJob<RingExecutor>]) {
-        contents.withLock {
-            $0.loopSleeps = false
-            swap(&$0.jobs, &jobs)
-        }
+        contents.withLock { swap(&$0.jobs, &jobs) }
     }
 
     /// Exchanges the started operations against an empty array, whose memory is used again.
@@ -118,6 +115,9 @@ final class RingInbox: Sendable {
             return $0.loopSleeps
         }
     }
+
+    /// The loop is back from the kernel, so that additions need not wake it.
+    func noteAwake() { contents.withLock { $0.loopSleeps = false } }
 
     var isStopping: Bool { contents.withLock { $0.isStopping } }
 

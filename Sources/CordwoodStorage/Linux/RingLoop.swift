@@ -54,7 +54,10 @@ struct RingLoop: ~Copyable {
             for operation in operations { waiting.append(operation) }
             operations.removeAll(keepingCapacity: true)
             admit()
-            submit(waits: inbox.prepareToSleep())
+            let sleeps = inbox.prepareToSleep()
+            submit(waits: sleeps)
+            // Before waiters are resumed: their jobs are added on this thread, which is awake.
+            if sleeps { inbox.noteAwake() }
             reap()
         }
     }

@@ -56,7 +56,8 @@ enum RootDirectory {
         }
     }
 
-    private static func error(_ number: Errno, _ path: String, _ operation: String) -> StorageError {
+    private static func error(_ number: Errno, _ path: String, _ operation: String) -> StorageError
+    {
         var error = number.on(.root, operation)
         error.path = path
         return error

@@ -54,7 +54,10 @@ final class WorkerPool: Sendable {
     }
 
     private static func serve(_ queue: Condition<Queue>) {
-        enum Next { case work(Work), end }
+        enum Next {
+            case work(Work)
+            case end
+        }
         while true {
             let next: Next = queue.wait { queue in
                 if let work = queue.work.popFirst() { return .work(work) }

@@ -5,7 +5,7 @@ import CLiburing
 /// `@unchecked Sendable`: it is built by the caller, handed to one runner, and touched by no one
 /// else until it has resumed its waiter.
 final class WriteOperation: FileOperation, @unchecked Sendable {
-    typealias Waiter = CheckedContinuation<Result<Void, StorageError>, Never>
+    typealias Waiter = CompletionGate<Void>
 
     /// The kernel's bound on one vectored call (IOV_MAX).
     static let maximumVectors = 1024
@@ -118,11 +118,11 @@ final class WriteOperation: FileOperation, @unchecked Sendable {
         switch progress.endChain() {
         case .again: return false
         case .done:
-            waiter.resume(returning: .success(()))
+            waiter.open(.success(()))
             return true
         case .failed(let number, let operation):
-            waiter.resume(
-                returning: .failure(
+            waiter.open(
+                .failure(
                     StorageError(errno: number, operation: operation.rawValue, path: path)))
             return true
         }

@@ -59,7 +59,8 @@ import Testing
         try await withStorage(ioPath) { storage, _ in
             let file = try await storage.open(try path("a"), .create)
             let writes = (0..<1000).map { index in
-                FileWrite(at: index * 4, [MemorySlice([UInt8](repeating: UInt8(index % 251), count: 4))])
+                FileWrite(
+                    at: index * 4, [MemorySlice([UInt8](repeating: UInt8(index % 251), count: 4))])
             }
             try await file.write(writes.shuffled(), thenSync: true)
             let read = try await file.read(at: 0, count: 4000).array
@@ -99,7 +100,8 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<count {
                     group.addTask {
-                        try await file.write([UInt8(index % 251), UInt8(index / 251)], at: index * 2)
+                        try await file.write(
+                            [UInt8(index % 251), UInt8(index / 251)], at: index * 2)
                     }
                 }
                 try await group.waitForAll()

@@ -1,0 +1,101 @@
+#define _GNU_SOURCE
+
+#include "benchmark_limits.h"
+
+#include <sys/mman.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// Eight sums side by side: enough loads in flight to keep the memory busy, and no wait for the
+// addition before.
+__attribute__((target("avx512f"))) static float sum_avx512(const float *floats, size_t count) {
+    __m512 sums[8];
+    for (int lane = 0; lane < 8; lane++) {
+        sums[lane] = _mm512_setzero_ps();
+    }
+    for (size_t i = 0; i < count; i += 128) {
+        for (int lane = 0; lane < 8; lane++) {
+            sums[lane] = _mm512_add_ps(sums[lane], _mm512_load_ps(floats + i + 16 * lane));
+        }
+    }
+    for (int lane = 1; lane < 8; lane++) {
+        sums[0] = _mm512_add_ps(sums[0], sums[lane]);
+    }
+    return _mm512_reduce_add_ps(sums[0]);
+}
+
+__attribute__((target("avx2"))) static float sum_avx2(const float *floats, size_t count) {
+    __m256 sums[8];
+    for (int lane = 0; lane < 8; lane++) {
+        sums[lane] = _mm256_setzero_ps();
+    }
+    for (size_t i = 0; i < count; i += 64) {
+        for (int lane = 0; lane < 8; lane++) {
+            sums[lane] = _mm256_add_ps(sums[lane], _mm256_load_ps(floats + i + 8 * lane));
+        }
+    }
+    for (int lane = 1; lane < 8; lane++) {
+        sums[0] = _mm256_add_ps(sums[0], sums[lane]);
+    }
+    float parts[8];
+    _mm256_storeu_ps(parts, sums[0]);
+    float sum = 0;
+    for (int lane = 0; lane < 8; lane++) {
+        sum += parts[lane];
+    }
+    return sum;
+}
+#endif
+
+// Independent sums, which the compiler turns into vectors of the width it may use.
+static float sum_compiler(const float *floats, size_t count) {
+    float sums[64] = {0};
+    for (size_t i = 0; i < count; i += 64) {
+        for (int lane = 0; lane < 64; lane++) {
+            sums[lane] += floats[i + lane];
+        }
+    }
+    float sum = 0;
+    for (int lane = 0; lane < 64; lane++) {
+        sum += sums[lane];
+    }
+    return sum;
+}
+
+float benchmark_sum(const float *floats, size_t count) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        return sum_avx512(floats, count);
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        return sum_avx2(floats, count);
+    }
+#endif
+    return sum_compiler(floats, count);
+}
+
+const char *benchmark_sum_isa(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        return "avx512";
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        return "avx2";
+    }
+#endif
+    return "compiler";
+}
+
+float *benchmark_allocate(size_t count) {
+    void *pages = mmap(NULL, count * sizeof(float), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) {
+        return NULL;
+    }
+    // Only advice: without huge pages the sum is a little slower.
+    (void)madvise(pages, count * sizeof(float), MADV_HUGEPAGE);
+    return pages;
+}
+
+void benchmark_free(float *floats, size_t count) { munmap(floats, count * sizeof(float)); }

@@ -1,0 +1,25 @@
+/// What the machine can do at most, measured in the process that measures the engine.
+#pragma once
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// The sum of `count` floats, by the widest loads that the processor has: a reader that does as
+/// little with the bytes as can be done. `floats` must be aligned to 64 bytes and `count` be a
+/// multiple of 128.
+float benchmark_sum(const float *floats, size_t count);
+
+/// The loads that `benchmark_sum` uses here: "avx512", "avx2" or "compiler".
+const char *benchmark_sum_isa(void);
+
+/// `count` floats on their own pages, huge ones where the system grants them; null without memory.
+/// Freed by `benchmark_free`.
+float *benchmark_allocate(size_t count);
+void benchmark_free(float *floats, size_t count);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,13 @@
+import ArgumentParser
+
+/// Measures Cordwood; every subcommand prints one JSON object a line.
+@main
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cordwood-bench",
+        abstract: "Measures Cordwood. Prints one JSON object a line.",
+        subcommands: [
+            LogCommand.self, VectorsCommand.self, ChecksumCommand.self,
+            AppendUntilKilledCommand.self,
+        ])
+}

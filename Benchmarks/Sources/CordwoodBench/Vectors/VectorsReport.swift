@@ -1,0 +1,53 @@
+import CordwoodVectors
+
+/// The fields of `cordwood-bench vectors`' lines; `docs/benchmarks.md` says what they mean.
+struct VectorsReport {
+    let command: VectorsCommand
+    let set: VectorSet
+    let index: FlatUnderTest
+    let measured: SearchRounds.Measured
+    var recall = 0.0
+    var buildSeconds = 0.0
+    var residentBytes = 0
+    var limits: LimitsProbe?
+
+    func line() -> JSONLine {
+        let rate = measured.queriesPerSecond.median
+        var line = JSONLine()
+        line["index"] = .string(command.index.rawValue)
+        line["quantization"] = .string(command.quantization.rawValue)
+        line["parameters"] = .object([
+            ("metric", .string(command.metric.rawValue)), ("k", .integer(command.k)),
+            ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
+            ("queries", .integer(measured.queryCount)),
+            ("build_threads", .integer(command.buildThreads)),
+        ])
+        line["recall"] = .number(recall)
+        line["qps"] = .number(rate)
+        line["p50_us"] = .number(measured.calls.percentile(50))
+        line["p99_us"] = .number(measured.calls.percentile(99))
+        line["build_seconds"] = .number(buildSeconds)
+        line["bytes_per_vector"] = .number(index.bytesPerVector)
+        line["resident_mb"] = .number(Double(residentBytes) / 1e6)
+        line["threads"] = .integer(command.threads)
+        line["isa"] = .string(VectorKernels.isa)
+        line["mode"] = .string(measured.mode.rawValue)
+        line["qps_rounds"] = measured.queriesPerSecond.json
+        line["bandwidth_gb_s"] = bandwidth(rate)
+        line["gflop_s"] = .number(2 * Double(set.count * set.dimensions) * rate / 1e9)
+        if let limits {
+            line["limit_sum_gb_s"] = Samples(limits.sumGigabytesPerSecond).json
+            line["limit_sgemm_gflop_s"] = Samples(limits.productGigaflops).json
+            line["limit_sum_isa"] = .string(LimitsProbe.sumISA)
+            line["openblas"] = .string(LimitsProbe.productLibrary)
+        }
+        return line
+    }
+
+    /// Bytes of vectors read a second. A batch reads them once for many queries, so that a figure
+    /// for it would not be one of memory.
+    private func bandwidth(_ rate: Double) -> JSONValue {
+        guard measured.mode == .single else { return .null }
+        return .number(4 * Double(set.count * set.dimensions) * rate / 1e9)
+    }
+}

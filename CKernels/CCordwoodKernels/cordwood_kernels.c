@@ -1,1 +1,0 @@
-#include "cordwood_kernels.h"

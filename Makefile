@@ -1,0 +1,72 @@
+# The door: every job that people and CI do here. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Rounds of the kill test; WORD and BENCH_ARGUMENTS are handed on to demo and bench.
+ROUNDS ?= 200
+WORD ?= ocean
+BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
+
+SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
+C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h')
+SCRIPTS = .ci/run .ci/dependencies $(shell git ls-files 'Tests/*.sh' 'Examples/*.sh')
+
+.PHONY: help deps build demo test test-c test-arm test-kill test-embedding bench peers format lint docs
+
+help: ## List the jobs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Check for Swift, liburing and OpenBLAS; install what is missing with apt-get
+	@.ci/dependencies build
+
+build: deps ## Build the library and the command, optimised
+	swift build -c release
+
+demo: deps ## Store 25,000 words and their vectors durably, and search them (WORD=ocean)
+	@echo "Building the command, optimised (the first time takes a minute or two) ..."
+	@swift build -c release --product cordwood --quiet
+	@"$$(swift build -c release --show-bin-path)/cordwood" demo --word "$(WORD)"
+
+test: deps ## Run every Swift test, in debug mode
+	@echo "Building and running the Swift tests (debug mode, every suite) ..."
+	swift test
+
+test-c: deps ## Run the C kernels' tests for each instruction set of this machine, sanitized
+	Tests/CKernelsTests/run.sh native
+
+test-arm: ## Run the C kernels' tests for 64-bit ARM, under qemu
+	@.ci/dependencies arm
+	Tests/CKernelsTests/run.sh arm
+
+test-kill: deps ## kill -9 the command while it appends, ROUNDS=200 times, and check what it promised
+	@.ci/dependencies python
+	swift build -c release --product cordwood --quiet
+	python3 Tests/Scripts/kill_loop.py --rounds $(ROUNDS) \
+		--cordwood "$$(swift build -c release --show-bin-path)/cordwood"
+
+test-embedding: deps ## Build and run the README's example in a package of its own, without the command's dependencies
+	Tests/Scripts/test-embedding.sh
+
+bench: deps ## Measure: BENCH_ARGUMENTS="log ..." or "vectors ..."
+	swift run -c release --package-path Benchmarks cordwood-bench $(BENCH_ARGUMENTS)
+
+peers: deps ## Measure Cordwood and its peers in one run; writes docs/benchmarks.md
+	Benchmarks/peers/run
+
+format: ## Format every Swift and C file in place
+	@.ci/dependencies lint
+	swift format --in-place --recursive --parallel $(SWIFT_PATHS)
+	clang-format -i $(C_FILES)
+
+lint: ## Check format and style of Swift, C and shell; change nothing
+	@.ci/dependencies lint
+	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(SCRIPTS)
+
+docs: deps ## Check the documents: links resolve, commands exist and run
+	@.ci/dependencies python
+	swift build --product cordwood --quiet
+	python3 Tests/Scripts/check_docs.py --cordwood "$$(swift build --show-bin-path)/cordwood"

@@ -1,0 +1,93 @@
+import CordwoodLog
+import CordwoodStorage
+import CordwoodVectors
+
+/// One change to the list of what a database holds, as its catalog file keeps it.
+enum CatalogEdit: Equatable {
+    case addTopic(name: String, TopicConfiguration)
+    case addCollection(name: String, CollectionConfiguration)
+
+    private static let topicKind: UInt8 = 1
+    private static let collectionKind: UInt8 = 2
+
+    func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        switch self {
+        case .addTopic(let name, let configuration):
+            bytes.append(Self.topicKind)
+            Self.append(name, to: &bytes)
+            Self.append(UInt32(configuration.partitions), to: &bytes)
+            Self.append(configuration.log, to: &bytes)
+        case .addCollection(let name, let configuration):
+            bytes.append(Self.collectionKind)
+            Self.append(name, to: &bytes)
+            Self.append(UInt32(configuration.dimensions), to: &bytes)
+            Self.append(configuration.metric.rawValue, to: &bytes)
+            Self.append(configuration.index.rawValue, to: &bytes)
+            Self.append(configuration.log, to: &bytes)
+        }
+        return bytes
+    }
+
+    /// Parses an edit; nil for one that this version does not know or that does not hold together.
+    init?(_ payload: [UInt8]) {
+        let parsed = payload.withUnsafeBytes { bytes -> CatalogEdit? in
+            var reader = ByteReader(bytes)
+            guard let kind = reader.littleEndian(UInt8.self), let name = Self.text(&reader),
+                let size = reader.littleEndian(UInt32.self)
+            else { return nil }
+            switch kind {
+            case Self.topicKind:
+                guard let log = Self.log(&reader), reader.remaining == 0 else { return nil }
+                return .addTopic(
+                    name: name, TopicConfiguration(partitions: Int(size), log: log))
+            case Self.collectionKind:
+                guard let metric = Self.text(&reader).flatMap(Metric.init(rawValue:)),
+                    let index = Self.text(&reader).flatMap(IndexKind.init(rawValue:)),
+                    let log = Self.log(&reader), reader.remaining == 0
+                else { return nil }
+                return .addCollection(
+                    name: name,
+                    CollectionConfiguration(
+                        dimensions: Int(size), metric: metric, index: index, log: log))
+            default: return nil
+            }
+        }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    private static func append<T: FixedWidthInteger>(_ value: T, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    private static func append(_ text: String, to bytes: inout [UInt8]) {
+        append(UInt16(text.utf8.count), to: &bytes)
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    private static func append(_ log: LogConfiguration, to bytes: inout [UInt8]) {
+        for value in [
+            log.segmentBytes, log.indexIntervalBytes, log.maximumBatchBytes,
+            log.maximumQueuedBytes, log.maximumGroupBytes, log.tailBytes,
+        ] { append(UInt64(value), to: &bytes) }
+    }
+
+    private static func text(_ reader: inout ByteReader) -> String? {
+        guard let count = reader.littleEndian(UInt16.self), let bytes = reader.bytes(Int(count))
+        else { return nil }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func log(_ reader: inout ByteReader) -> LogConfiguration? {
+        func next() -> Int? {
+            reader.littleEndian(UInt64.self).flatMap { Int(exactly: $0) }
+        }
+        guard let segment = next(), let interval = next(), let batch = next(), let queue = next(),
+            let group = next(), let tail = next()
+        else { return nil }
+        return LogConfiguration(
+            segmentBytes: segment, indexIntervalBytes: interval, maximumBatchBytes: batch,
+            maximumQueuedBytes: queue, maximumGroupBytes: group, tailBytes: tail)
+    }
+}

@@ -1,0 +1,233 @@
+import CordwoodLog
+import CordwoodStorage
+import CordwoodVectors
+import Synchronization
+
+/// Opens what a database holds, each topic and collection once, and keeps the catalog.
+///
+/// An actor: creations and openings are decided one after the other. Opening a log can take long, so
+/// it runs in a task of its own that everyone who asks for it awaits.
+actor Registry<S: Storage>: DatabaseRegistry {
+    private let storage: S
+    private let name: String
+    private let catalog: Catalog<S>
+    /// Held for as long as the database is open.
+    private var lock: (any StorageLock)?
+    private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
+    private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
+    private var logs: [any Log] = []
+    private nonisolated let published: Mutex<Published>
+
+    /// What can be asked without waiting.
+    private struct Published {
+        var topicNames: [String]
+        var collectionNames: [String]
+        var recovery: RecoveryReport
+    }
+
+    nonisolated var topicNames: [String] { published.withLock { $0.topicNames } }
+    nonisolated var collectionNames: [String] { published.withLock { $0.collectionNames } }
+    nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
+
+    static func open(
+        _ storage: S, lock: any StorageLock, name: String
+    ) async throws(DatabaseError) -> Registry<S> {
+        let path: StoragePath
+        let exists: Bool
+        do {
+            path = try StoragePath.root.appending(Catalog<S>.fileName)
+            exists = try await storage.entries(of: .root).contains { $0.name == path.names[0] }
+        } catch { throw DatabaseError(error, name) }
+        do {
+            let catalog =
+                exists
+                ? try await Catalog.open(path, on: storage)
+                : try await Catalog.create(path, on: storage)
+            return Registry(storage, catalog: catalog, lock: lock, name: name)
+        } catch { throw DatabaseError(error, name) }
+    }
+
+    private init(
+        _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String
+    ) {
+        self.storage = storage
+        self.name = name
+        self.lock = lock
+        var recovery = RecoveryReport()
+        if catalog.cutBytes > 0 {
+            recovery.cutBytes = catalog.cutBytes
+            recovery.notes.append("cut a torn entry off \(Catalog<S>.fileName)")
+        }
+        published = Mutex(
+            Published(
+                topicNames: catalog.topics.keys.sorted(),
+                collectionNames: catalog.collections.keys.sorted(), recovery: recovery))
+        self.catalog = catalog
+    }
+
+    func close() async throws(DatabaseError) {
+        var failure: DatabaseError?
+        // Openings under way finish first, so that no log is left behind.
+        for task in topics.values { _ = await task.value }
+        for task in collections.values { _ = await task.value }
+        for log in logs {
+            do throws(LogError) { try await log.close() } catch {
+                failure = failure ?? DatabaseError(error, "closing \(name)")
+            }
+        }
+        logs = []
+        await catalog.close()
+        lock = nil
+        if let failure { throw failure }
+    }
+
+    // MARK: Topics
+
+    func topic(
+        _ name: String, creating: TopicConfiguration?
+    ) async throws(DatabaseError) -> Topic {
+        if let existing = catalog.topics[name] {
+            if let creating, creating.partitions != existing.partitions {
+                throw DatabaseError(
+                    .configurationMismatch,
+                    "topic \(name) has \(existing.partitions) partitions, "
+                        + "asked for \(creating.partitions)")
+            }
+        } else if let creating {
+            try creating.validate()
+        } else if topics[name] == nil {
+            throw DatabaseError(
+                .unknownTopic, "\(self.name) has no topic \(String(reflecting: name))")
+        }
+        let task =
+            topics[name]
+            ?? Task { () -> Result<Topic, DatabaseError> in
+                do throws(DatabaseError) {
+                    return .success(try await openTopic(name, creating: creating))
+                } catch { return .failure(error) }
+            }
+        topics[name] = task
+        let result = await task.value
+        if case .failure = result { topics[name] = nil }
+        return try result.get()
+    }
+
+    private func openTopic(
+        _ name: String, creating: TopicConfiguration?
+    ) async throws(DatabaseError) -> Topic {
+        let existing = catalog.topics[name]
+        guard let configuration = existing ?? creating else {
+            throw DatabaseError(.unknownTopic, "no topic \(String(reflecting: name))")
+        }
+        let directory = try await directory("topics", name)
+        var opened: [any Log] = []
+        for partition in 0..<configuration.partitions {
+            let path: StoragePath
+            do { path = try directory.appending(String(partition)) } catch {
+                throw DatabaseError(error, "topic \(name)")
+            }
+            opened.append(try await openLog(path, configuration.log, "topic \(name)"))
+        }
+        if existing == nil { try await add(.addTopic(name: name, configuration)) }
+        return Topic(name: name, configuration: configuration, logs: opened)
+    }
+
+    // MARK: Collections
+
+    func collection(
+        _ name: String, creating: CollectionConfiguration?
+    ) async throws(DatabaseError) -> Collection {
+        if let existing = catalog.collections[name] {
+            if let creating { try Self.check(name, creating, against: existing) }
+        } else if let creating {
+            try creating.validate()
+        } else if collections[name] == nil {
+            throw DatabaseError(
+                .unknownCollection, "\(self.name) has no collection \(String(reflecting: name))")
+        }
+        let task =
+            collections[name]
+            ?? Task { () -> Result<Collection, DatabaseError> in
+                do throws(DatabaseError) {
+                    return .success(try await openCollection(name, creating: creating))
+                } catch { return .failure(error) }
+            }
+        collections[name] = task
+        let result = await task.value
+        if case .failure = result { collections[name] = nil }
+        return try result.get()
+    }
+
+    private static func check(
+        _ name: String, _ asked: CollectionConfiguration, against existing: CollectionConfiguration
+    ) throws(DatabaseError) {
+        guard asked.dimensions == existing.dimensions, asked.metric == existing.metric,
+            asked.index == existing.index
+        else {
+            func text(_ configuration: CollectionConfiguration) -> String {
+                "\(configuration.dimensions) dimensions, metric \(configuration.metric.rawValue), "
+                    + "index \(configuration.index.rawValue)"
+            }
+            throw DatabaseError(
+                .configurationMismatch,
+                "collection \(name) has \(text(existing)); asked for \(text(asked))")
+        }
+    }
+
+    private func openCollection(
+        _ name: String, creating: CollectionConfiguration?
+    ) async throws(DatabaseError) -> Collection {
+        let existing = catalog.collections[name]
+        guard let configuration = existing ?? creating else {
+            throw DatabaseError(.unknownCollection, "no collection \(String(reflecting: name))")
+        }
+        let directory = try await directory("collections", name)
+        let path: StoragePath
+        do { path = try directory.appending("0") } catch {
+            throw DatabaseError(error, "collection \(name)")
+        }
+        let log = try await openLog(path, configuration.log, "collection \(name)")
+        let view = try await CollectionReplay(log: log, configuration: configuration, name: name)
+            .run(on: storage)
+        if existing == nil { try await add(.addCollection(name: name, configuration)) }
+        return Collection(name: name, configuration: configuration, log: log, view: view)
+    }
+
+    // MARK: Files
+
+    /// Makes `kind/name`, durable up to the root.
+    private func directory(
+        _ kind: String, _ name: String
+    ) async throws(DatabaseError) -> StoragePath {
+        do {
+            let parent = try StoragePath.root.appending(kind)
+            let directory = try parent.appending(name)
+            try await storage.createDirectory(directory)
+            try await storage.syncDirectory(.root)
+            try await storage.syncDirectory(parent)
+            return directory
+        } catch { throw DatabaseError(error, self.name) }
+    }
+
+    private func openLog(
+        _ path: StoragePath, _ configuration: LogConfiguration, _ place: String
+    ) async throws(DatabaseError) -> any Log {
+        do {
+            let log = try await PartitionLog.open(path, on: storage, configuration: configuration)
+            logs.append(log)
+            published.withLock { $0.recovery = $0.recovery + log.recovery }
+            return log
+        } catch { throw DatabaseError(error, place) }
+    }
+
+    private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
+        do { try await catalog.append(edit) } catch { throw DatabaseError(error, name) }
+        let (topics, collections) = (
+            catalog.topics.keys.sorted(), catalog.collections.keys.sorted()
+        )
+        published.withLock {
+            $0.topicNames = topics
+            $0.collectionNames = collections
+        }
+    }
+}

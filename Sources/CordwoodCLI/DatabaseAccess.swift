@@ -1,0 +1,37 @@
+import Cordwood
+
+/// Opens the database of one command, and closes it however the command ends.
+enum DatabaseAccess {
+    static func withDatabase<Value>(
+        at path: String, creating: Bool = false, _ body: (Database) async throws -> Value
+    ) async throws -> Value {
+        let database = try await open(at: path, creating ? .openOrCreate : .openExisting)
+        do {
+            let value = try await body(database)
+            try await database.close()
+            return value
+        } catch {
+            // The first error is the one to tell; closing again does nothing, or fails for the
+            // same reason.
+            try? await database.close()
+            throw error
+        }
+    }
+
+    private static func open(at path: String, _ mode: DatabaseOptions.Mode) async throws -> Database
+    {
+        do {
+            return try await Database.open(at: path, DatabaseOptions(mode: mode))
+        } catch {
+            throw mode == .openExisting ? explained(error, path) : error
+        }
+    }
+
+    /// Tells whoever expected a database where one comes from.
+    private static func explained(_ error: DatabaseError, _ path: String) -> any Error {
+        guard error.code == .notADatabase else { return error }
+        return CommandError(
+            "\(error)\nCreate one with: cordwood topic create \(path) TOPIC, or: "
+                + "cordwood collection create \(path) NAME --dimensions D --metric M")
+    }
+}

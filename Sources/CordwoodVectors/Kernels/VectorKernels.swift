@@ -1,0 +1,29 @@
+internal import CCordwoodKernels
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+/// The machine code that distances run on.
+public enum VectorKernels {
+    /// The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. The best that the
+    /// processor has, unless the environment's `CORDWOOD_ISA` names another that it has. Chosen
+    /// once.
+    public static var isa: String { String(cString: cordwood_isa()) }
+
+    /// Throws when `CORDWOOD_ISA` is set to what cannot be obeyed; ``isa`` says what is in use
+    /// instead. Programs call this once, when they start.
+    public static func checkRequestedISA() throws(VectorError) {
+        let status = cordwood_isa_get_status()
+        guard status != CORDWOOD_ISA_OK else { return }
+        let requested = getenv("CORDWOOD_ISA").map { String(cString: $0) } ?? ""
+        let expected =
+            status == CORDWOOD_ISA_UNKNOWN
+            ? "expected scalar, avx2, avx512 or neon" : "this processor lacks it"
+        throw VectorError(
+            .unavailableISA,
+            "CORDWOOD_ISA is \(String(reflecting: requested)): \(expected); using \(isa)")
+    }
+}

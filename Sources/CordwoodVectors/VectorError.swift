@@ -1,0 +1,32 @@
+/// What a vector index reports. After any of these errors the index is as it was before the call.
+public struct VectorError: Error, Sendable, Hashable, CustomStringConvertible {
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        public let description: String
+
+        /// A number of dimensions that no index can have.
+        public static let invalidDimensions = Code(description: "invalid number of dimensions")
+        /// A vector, or a batch of them, whose length is not that of the index.
+        public static let wrongDimensions = Code(description: "wrong dimensions")
+        /// A component that is infinite or not a number.
+        public static let notFinite = Code(description: "component is not finite")
+        /// A number of results below one or above the cap.
+        public static let invalidLimit = Code(description: "invalid limit")
+        /// The index holds as many vectors as it can.
+        public static let full = Code(description: "index is full")
+        /// The system gave no memory.
+        public static let outOfMemory = Code(description: "out of memory")
+        /// `CORDWOOD_ISA` names an instruction set that is unknown, or that the processor lacks.
+        public static let unavailableISA = Code(description: "instruction set not available")
+    }
+
+    public var code: Code
+    /// What was expected and found.
+    public var detail: String
+
+    public init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+
+    public var description: String { "\(code): \(detail)" }
+}

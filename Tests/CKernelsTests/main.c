@@ -1,0 +1,12 @@
+#include "check.h"
+
+long checks_passed, checks_failed;
+
+int main(void) {
+    test_checksum();
+    test_topk();
+    test_f32();
+    test_dispatch();
+    printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
+    return checks_failed != 0;
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Compiles the C kernels with their tests and runs them under every value of CORDWOOD_ISA.
+#   run.sh [native]  with clang, under the address and undefined-behaviour sanitizers and then
+#                    optimised, on this machine
+#   run.sh arm       with a cross compiler, for 64-bit ARM under qemu
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+kernels=CKernels
+sources=("$kernels"/CCordwoodChecksum/*.c "$kernels"/CCordwoodKernels/*.c
+    "$kernels"/CCordwoodKernels/*/*.c Tests/CKernelsTests/*.c)
+includes=(-I "$kernels/CCordwoodChecksum/include" -I "$kernels/CCordwoodKernels/include")
+output=$(mktemp -d)
+trap 'rm -rf "$output"' EXIT
+
+# compile NAME COMPILER FLAGS...
+compile() {
+    local name=$1
+    shift
+    "$@" -std=gnu17 -Wall -Wextra -Werror "${includes[@]}" "${sources[@]}" -lm -o "$output/$name"
+}
+
+# run_each COMMAND...
+run_each() {
+    env -u CORDWOOD_ISA "$@"
+    local isa
+    for isa in scalar avx2 avx512 neon nonsense ""; do
+        CORDWOOD_ISA=$isa "$@"
+    done
+}
+
+case ${1:-native} in
+native)
+    compile checked clang -fuse-ld=lld -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+    "$output/checked"
+    compile fast clang -O2
+    run_each "$output/fast"
+    ;;
+arm)
+    compile arm aarch64-linux-gnu-gcc -O2 -static
+    run_each qemu-aarch64 "$output/arm"
+    ;;
+*)
+    echo "usage: $0 [native|arm]" >&2
+    exit 2
+    ;;
+esac

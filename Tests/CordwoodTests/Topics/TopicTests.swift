@@ -1,0 +1,71 @@
+import Cordwood
+import CordwoodSimulation
+import Testing
+
+@Suite struct TopicTests {
+    @Test func keysFindTheirPartitionAndKeepTheirOrder() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("orders", .init(partitions: 5))
+        var expected: [String: [String]] = [:]
+        for round in 0..<20 {
+            let records = (0..<10).map { Record("\(round) \($0)", key: "key \($0 % 7)") }
+            let receipt = try await topic.append(records)
+            for record in records {
+                expected[String(decoding: record.key!, as: UTF8.self), default: []]
+                    .append(String(decoding: record.value!, as: UTF8.self))
+            }
+            #expect(receipt.positions.count == records.count)
+        }
+        var found: [String: [String]] = [:]
+        var homes: [String: Set<Int>] = [:]
+        for partition in topic.partitions {
+            for try await record in partition.records(from: 0, following: false) {
+                let key = String(decoding: record.key!, as: UTF8.self)
+                found[key, default: []].append(record.text!)
+                homes[key, default: []].insert(partition.number)
+            }
+        }
+        #expect(found == expected)
+        #expect(homes.values.allSatisfy { $0.count == 1 })
+        try await database.close()
+    }
+
+    @Test func nothingIsAppendedWhenOneRecordIsTooLarge() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic(
+            "orders", .init(partitions: 4, log: .init(maximumBatchBytes: 1_000)))
+        var records = (0..<20).map { Record("value", key: "key \($0)") }
+        records.append(Record(key: [1], value: [UInt8](repeating: 0, count: 2_000)))
+        do {
+            _ = try await topic.append(records)
+            Issue.record("expected an error")
+        } catch {
+            #expect(error.code == .recordTooLarge)
+            #expect("\(error)".contains("maximumBatchBytes = 1000"), "\(error)")
+        }
+        #expect(topic.partitions.allSatisfy { $0.endOffset == 0 })
+        await #expect(throws: LogError.self) { _ = try await topic.append([]) }
+        try await database.close()
+    }
+
+    @Test func followersSeeWhatIsAppendedAndEndWithTheDatabase() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("orders")
+        let follower = Task {
+            var seen: [String] = []
+            for try await record in topic[0].records(from: 0) { seen.append(record.text!) }
+            return seen
+        }
+        for number in 0..<50 { _ = try await topic.append([Record("\(number)")]) }
+        while topic.statistics.appendedRecords < 50 { await Task.yield() }
+        // The follower has read all it will once it waits at the end.
+        let reader = Task {
+            for try await record in topic[0].records(from: 49) { return record.text }
+            return nil as String?
+        }
+        #expect(try await reader.value == "49")
+        try await Task.sleep(for: .milliseconds(50))
+        try await database.close()
+        #expect(try await follower.value == (0..<50).map(String.init))
+    }
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds and runs the README's example as a stranger would: in a package of its own, outside this
+# tree, that depends on Cordwood with `traits: []`. Checks that nothing of the command was fetched.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+example=Examples/Quickstart
+cp -R "$root/$example" "$work/quickstart"
+rm -rf "$work/quickstart/.build"
+cd "$work/quickstart"
+
+# The first Swift block of the README, verbatim.
+awk '/^```swift$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$root/README.md" \
+    >Sources/Quickstart/main.swift
+if ! diff -u "$root/$example/Sources/Quickstart/main.swift" Sources/Quickstart/main.swift; then
+    echo "The README's first Swift block and $example differ." >&2
+    exit 1
+fi
+
+export CORDWOOD_PATH=$root
+swift build --quiet
+if [[ -d .build/checkouts/swift-argument-parser ]] ||
+    grep -q argument-parser Package.resolved 2>/dev/null; then
+    echo "swift-argument-parser was resolved, although no trait asks for it." >&2
+    exit 1
+fi
+
+found=$("$(swift build --show-bin-path)/Quickstart")
+expected='0 two cords of oak
+1 one of birch
+7 0.0'
+if [[ $found != "$expected"* ]]; then
+    printf 'Expected the example to print\n%s...\nfound\n%s\n' "$expected" "$found" >&2
+    exit 1
+fi
+echo "$found"
+echo "The README's example builds and runs without the command's dependencies."
