@@ -211,8 +211,8 @@ import Testing
         }
     }
 
-    /// The power goes at the segment's first sync while a log that holds unsynced records is closed,
-    /// or recovered.
+    /// The power goes at the segment's first sync while a log that holds unsynced records is
+    /// closed, or recovered.
     @Test(arguments: [false, true]) func aWatermarkNeverClaimsWhatWasNotSynced(
         inRecovery: Bool
     ) async throws {

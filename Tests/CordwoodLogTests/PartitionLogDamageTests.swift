@@ -4,7 +4,8 @@ import Testing
 
 @testable import CordwoodLog
 
-/// Damage on disk: nothing wrong is served, nothing durable is cut, and everything else can be read.
+/// Damage on disk: nothing wrong is served, nothing durable is cut, and everything else can be
+/// read.
 @Suite(.timeLimit(.minutes(3))) struct PartitionLogDamageTests {
     /// A closed log of several segments with what was appended.
     private func sample(
