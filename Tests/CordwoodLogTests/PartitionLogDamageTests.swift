@@ -4,7 +4,8 @@ import Testing
 
 @testable import CordwoodLog
 
-/// Damage on disk: nothing wrong is served, nothing durable is cut, and everything else can be read.
+/// Damage on disk: nothing wrong is served, nothing durable is cut, and everything else can be
+/// read.
 @Suite(.timeLimit(.minutes(3))) struct PartitionLogDamageTests {
     /// A closed log of several segments with what was appended.
     private func sample(
@@ -198,6 +199,34 @@ import Testing
                 storage.crash(.bySeed)
             }
         }
+    }
+
+    /// Nor do they stay on disk, where a page of this life that a crash loses would uncover them.
+    @Test func indexPagesOfAnEarlierLifeAreCut() async throws {
+        var configuration = LogConfiguration.smallWithoutTail
+        configuration.indexIntervalBytes = 64
+        configuration.segmentBytes = 1 << 20
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage, configuration)
+        for number in 0..<500 { _ = try await log.append([Record("\(number)")]) }
+        storage.crash(.keepAll)
+        let index = try #require(paths(storage, ".index").first)
+        let header = SegmentHeader(logID: testLogID, baseOffset: 0)
+        // Page 0 is the log's own. Page 1 is of an earlier life: it goes on behind the log's end.
+        let entries = (0..<IndexPage.capacity).map { number in
+            OffsetIndex.Entry(
+                relativeOffset: 5000 + UInt32(number), position: 900_000 + 64 * UInt32(number),
+                chain: 7)
+        }
+        let file = try await storage.open(index, .readWrite)
+        #expect(try await file.size() == IndexPage.byteCount)
+        let page = MemorySlice(IndexPage.encode(entries[...], number: 1, header: header))
+        try await file.write([FileWrite(at: IndexPage.byteCount, [page])], thenSync: true)
+        let again = try await openLog(on: storage, configuration)
+        #expect(storage.durableContents(of: index)?.count == IndexPage.byteCount)
+        #expect(try await again.all().count == 500)
+        try await again.close()
+        #expect(try await openLog(on: storage, configuration).verify().isSound)
     }
 
     @Test func swappedSegmentsAreRefused() async throws {

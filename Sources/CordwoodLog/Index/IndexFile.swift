@@ -1,6 +1,7 @@
 import CordwoodStorage
 
-/// A segment's index on disk: pages that are written as they fill, and replaced whole when they lie.
+/// A segment's index on disk: pages that are written as they fill, and replaced whole when they
+/// lie.
 struct IndexFile<S: Storage> {
     let header: SegmentHeader
     let directory: StoragePath

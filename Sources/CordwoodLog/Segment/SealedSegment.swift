@@ -68,8 +68,8 @@ final class SealedSegment<S: Storage>: Sendable {
     }
 
     /// Maps the file and loads its index, past the cache. A damaged index is made anew from the
-    /// segment, in memory and, where that works, on disk. A damaged header alone is no obstacle: the chained checksum
-    /// begins with the segment's identity.
+    /// segment, in memory and, where that works, on disk. A damaged header alone is no obstacle:
+    /// the chained checksum begins with the segment's identity.
     func load() async throws(LogError) -> Opened {
         let block = try await map()
         var problems: [String] = []

@@ -131,7 +131,8 @@ import Testing
         }
     }
 
-    /// Sound batches of another history, with right checksums and offsets, are not what was written.
+    /// Sound batches of another history, with right checksums and offsets, are not what was
+    /// written.
     @Test func theChainNoticesASwappedBatch() throws {
         let image = try SegmentImage(batches: 6)
         var other = SegmentImage()
