@@ -100,7 +100,7 @@ def _limits(found: list[dict]) -> str:
         summaries = each["engines"][0]["summaries"]
         batch, single = summaries["batch"], summaries["single"]
         reached = single["bandwidth_gb_s"] / single["limit_sum_gb_s"]["median"]
-        computed = batch["gflop_s"] / batch["limit_sgemm_gflop_s"]["median"]
+        computed = batch["gflop_s"] / batch["limit_fma_gflop_s"]["median"]
         rows.append(
             [
                 each["set"],
@@ -109,11 +109,12 @@ def _limits(found: list[dict]) -> str:
                 f"{100 * reached:.0f} %",
                 number(batch["gflop_s"]),
                 spread_of(batch["limit_sgemm_gflop_s"]),
+                spread_of(batch["limit_fma_gflop_s"]),
                 f"{100 * computed:.0f} %",
             ]
         )
     head = ["Set", "Single, GB/s", "Plain sum, GB/s", "of it", "Batch, GFLOP/s"]
-    head += ["sgemm alone, GFLOP/s", "of it"]
+    head += ["sgemm alone, GFLOP/s", "Multiply-adds, GFLOP/s", "of them"]
     return "### How near Cordwood is to the machine's limits\n\n" + table(head, rows)
 
 

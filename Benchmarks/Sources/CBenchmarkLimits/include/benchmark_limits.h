@@ -15,6 +15,11 @@ float benchmark_sum(const float *floats, size_t count);
 /// The loads that `benchmark_sum` uses here: "avx512", "avx2" or "compiler".
 const char *benchmark_sum_isa(void);
 
+/// Multiplies and adds in registers, `rounds` times, by the widest instructions that the processor
+/// has, and returns how many operations that was (two for each multiply-add); 0 where only the
+/// compiler's own code could run. No product of matrices can be faster.
+double benchmark_multiply_add(size_t rounds);
+
 /// `count` floats on their own pages, huge ones where the system grants them; null without memory.
 /// Freed by `benchmark_free`.
 float *benchmark_allocate(size_t count);

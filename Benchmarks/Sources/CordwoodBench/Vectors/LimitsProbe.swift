@@ -4,17 +4,22 @@ import CBenchmarkLimits
 /// What one thread of the machine can do with the same bytes: read them, and multiply them.
 ///
 /// A single search cannot be faster than the sum, which reads every row once and does as little as
-/// can be done; a batch cannot be faster than the matrix product that it contains.
+/// can be done. A batch cannot be faster than multiply-adds in registers; OpenBLAS's matrix product
+/// alone, without a search around it, says how much of that is in reach.
 final class LimitsProbe {
-    /// Rows of one product: the same work for OpenBLAS whatever the set.
-    private static let productRows = 4096
-    private static let productQueries = 1000
+    /// The shape of one product, which stays in a core's second cache: larger ones are slower, since
+    /// they must be written to memory.
+    private static let productRows = 512
+    private static let productQueries = 256
+    private static let maximumProducts = 256
     private static let rowMultiple = 16
     /// Floats that one measurement sums at least.
     private static let summedFloats = 1 << 28
 
     private(set) var sumGigabytesPerSecond: [Double] = []
     private(set) var productGigaflops: [Double] = []
+    /// Of multiply-adds in registers.
+    private(set) var multiplyAddGigaflops: [Double] = []
 
     private let rows: UnsafeMutablePointer<Float>
     private let count: Int
@@ -49,7 +54,7 @@ final class LimitsProbe {
             + String(cString: openblas_get_corename())
     }
 
-    /// Measures both once.
+    /// Measures all of them once.
     func measure() {
         let clock = ContinuousClock()
         // A small set is summed many times over, since one pass would be too short to time.
@@ -60,6 +65,9 @@ final class LimitsProbe {
         let bytes = Double(passes) * Double(allocated * 4)
         sumGigabytesPerSecond.append(bytes / 1e9 / (time / .seconds(1)))
         productGigaflops.append(measureProduct(clock))
+        var operations = 0.0
+        let multiplying = clock.measure { operations = benchmark_multiply_add(1 << 21) }
+        multiplyAddGigaflops.append(operations / 1e9 / (multiplying / .seconds(1)))
     }
 
     private func measureProduct(_ clock: ContinuousClock) -> Double {
@@ -67,7 +75,8 @@ final class LimitsProbe {
         let queries = min(Self.productQueries, count)
         let products = UnsafeMutablePointer<Float>.allocate(capacity: rows * queries)
         defer { products.deallocate() }
-        let starts = Array(Swift.stride(from: 0, through: count - rows, by: rows).prefix(16))
+        let starts = Array(
+            Swift.stride(from: 0, through: count - rows, by: rows).prefix(Self.maximumProducts))
         let time = clock.measure {
             for start in starts {
                 cblas_sgemm(

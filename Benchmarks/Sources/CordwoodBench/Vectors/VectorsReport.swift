@@ -38,6 +38,7 @@ struct VectorsReport {
         if let limits {
             line["limit_sum_gb_s"] = Samples(limits.sumGigabytesPerSecond).json
             line["limit_sgemm_gflop_s"] = Samples(limits.productGigaflops).json
+            line["limit_fma_gflop_s"] = Samples(limits.multiplyAddGigaflops).json
             line["limit_sum_isa"] = .string(LimitsProbe.sumISA)
             line["openblas"] = .string(LimitsProbe.productLibrary)
         }
