@@ -38,5 +38,11 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodBenchTests",
+            dependencies: [
+                "CordwoodBench", .product(name: "CordwoodVectors", package: "cordwood"),
+            ],
+            swiftSettings: strict),
     ]
 )

@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--log-directory", type=Path, default=path_from("LOG_DIRECTORY"))
     parser.add_argument("--only", nargs="+", help="names of sets, and log and crc; default all")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--log-seconds", type=int, default=5)
+    parser.add_argument("--log-seconds", type=int, default=4)
     parser.add_argument("--core", type=int, default=(os.cpu_count() or 1) - 1)
     parser.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md alone")
     return parser.parse_args()

@@ -50,7 +50,7 @@ def available(root: Path, datasets: Path | None, wordnet: Path | None, folder: P
 
 
 def read_vectors(path: Path, limit: int | None = None) -> np.ndarray:
-    """Rows of an .npy or .bvecs file as contiguous 32-bit floats."""
+    """Rows of an .npy or .bvecs file as contiguous 32-bit floats, a copy that may be changed."""
     if path.suffix == ".npy":
         rows = np.load(path, mmap_mode="r")
     elif path.suffix == ".bvecs":
@@ -58,7 +58,7 @@ def read_vectors(path: Path, limit: int | None = None) -> np.ndarray:
         rows = np.memmap(path, np.uint8, "r").reshape(-1, 4 + dimensions)[:, 4:]
     else:
         raise ValueError(f"{path}: expected .npy or .bvecs")
-    return np.ascontiguousarray(rows[:limit], np.float32)
+    return np.array(rows[:limit], np.float32, order="C")
 
 
 def read_neighbours(path: Path) -> np.ndarray:

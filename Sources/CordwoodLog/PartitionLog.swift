@@ -6,10 +6,10 @@ public import CordwoodStorage
 /// synced without a change of threads. Appends queue (``GroupCommit`` decides who goes together)
 /// while the previous group is on its way to the medium; one sync serves all who wait.
 ///
-/// **After a failed write or sync** the log is poisoned: every waiter fails, no append is taken, and
-/// nothing is retried, because the kernel may have marked the lost pages clean and a second sync
-/// would then succeed over lost data. What was visible stays readable. Close it and open it again:
-/// recovery goes by what is on disk.
+/// **After a failed write or sync** the log is poisoned: every waiter fails, no append is taken,
+/// and nothing is retried, because the kernel may have marked the lost pages clean and a second
+/// sync would then succeed over lost data. What was visible stays readable. Close it and open it
+/// again: recovery goes by what is on disk.
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
@@ -132,6 +132,10 @@ public actor PartitionLog<S: Storage>: Log {
 
     /// The offset that the next append will get: what is queued ends here.
     var queuedEnd: Int64 { commit.nextOffset }
+    /// How many appends wait for room in the queue.
+    var waitingCount: Int { roomWaiters.count }
+    /// Whether appends are turned away: the log is closed, closing or poisoned.
+    var refusesAppends: Bool { isClosing || failure != nil }
 
     public func close() async throws(LogError) {
         if isClosing {

@@ -4,6 +4,9 @@ import CordwoodStorage
 ///
 /// Holds the very blocks that were written, so it costs no copy; drops the oldest beyond its bound.
 struct Tail {
+    /// The most batches one read takes: it runs under a lock that the writer needs.
+    static let maximumBatches = 1024
+
     private let maximumBytes: Int
     /// Those before `head` are gone; they are cut off when they are half of the array, so that
     /// dropping one costs O(1) on average.
@@ -26,8 +29,9 @@ struct Tail {
         }
     }
 
-    /// Batches from the one that holds `offset` on, about `maximumBytes` of them and at least one;
-    /// nil when `offset` is older than the tail. O(log n) and the result.
+    /// Batches from the one that holds `offset` on, about `maximumBytes` of them, at least one
+    /// and at most ``maximumBatches``; nil when `offset` is older than the tail. O(log n) and the
+    /// result.
     func read(from offset: Int64, maximumBytes: Int) -> [RecordBatch]? {
         guard head < batches.count, batches[head].baseOffset <= offset else { return nil }
         var low = head
@@ -38,7 +42,8 @@ struct Tail {
         }
         var result: [RecordBatch] = []
         var bytes = 0
-        while low < batches.count, result.isEmpty || bytes + batches[low].byteCount <= maximumBytes
+        while low < batches.count, result.count < Self.maximumBatches,
+            result.isEmpty || bytes + batches[low].byteCount <= maximumBytes
         {
             result.append(batches[low])
             bytes += batches[low].byteCount

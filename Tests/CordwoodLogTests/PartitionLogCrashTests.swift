@@ -211,6 +211,36 @@ import Testing
         }
     }
 
+    /// The power goes at the segment's first sync while a log that holds unsynced records is
+    /// closed, or recovered.
+    @Test(arguments: [false, true]) func aWatermarkNeverClaimsWhatWasNotSynced(
+        inRecovery: Bool
+    ) async throws {
+        var configuration = LogConfiguration.smallWithoutTail
+        configuration.segmentBytes = 32 << 10
+        for seed in seeds(30) {
+            let storage = SimulatedStorage(seed: seed)
+            var oracle = Oracle()
+            var random = SplitMix64(seed: seed)
+            let log = try await openLog(on: storage, configuration)
+            _ = await oracle.run(log, appends: 1, &random, acknowledgements: [.durable])
+            _ = await oracle.run(log, appends: 20, &random, acknowledgements: [.written])
+            if inRecovery {
+                storage.crash(.keepAll)
+                // The first sync of an opening is the manifest's.
+                storage.inject(Fault(.inputOutput, at: 2, of: .sync, isPersistent: true))
+                await expectLogError(.storage) { _ = try await openLog(on: storage, configuration) }
+            } else {
+                storage.inject(Fault(.inputOutput, at: 1, of: .sync, isPersistent: true))
+                await expectLogError(.storage) { try await log.close() }
+            }
+            #expect(storage.trace.last { $0.failure != nil }?.path.hasSuffix(".log") == true)
+            storage.clearFaults()
+            storage.crash(.bySeed)
+            try await oracle.check(openLog(on: storage, configuration), "seed \(seed)")
+        }
+    }
+
     @Test func eachAcknowledgementSurvivesWhatItPromises() async throws {
         func survivors(_ acknowledge: Acknowledgement, _ crash: Crash) async throws -> Int64 {
             let storage = SimulatedStorage(seed: 3)

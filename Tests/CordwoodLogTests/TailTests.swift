@@ -19,6 +19,12 @@ import Testing
         }
     }
 
+    @Test func oneReadTakesABoundedNumberOfBatches() throws {
+        var tail = Tail(maximumBytes: 1 << 20)
+        for batch in try batches([Int](repeating: 0, count: 1500)) { tail.append(batch) }
+        #expect(tail.read(from: 3, maximumBytes: 1 << 20)?.count == Tail.maximumBatches)
+    }
+
     /// Against a plain array.
     @Test func holdsTheNewestBatchesWithinItsBound() throws {
         for seed in seeds(30) {

@@ -45,3 +45,13 @@ static int drop_entry(const char *path, const struct stat *status, int kind, str
 int benchmark_drop_page_cache(const char *path) {
     return nftw(path, drop_entry, open_directories, FTW_PHYS);
 }
+
+int benchmark_sync_file_system(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return -1;
+    }
+    int result = syncfs(descriptor);
+    close(descriptor);
+    return result;
+}

@@ -1,6 +1,7 @@
 import CordwoodStorage
 
-/// A segment's index on disk: pages that are written as they fill, and replaced whole when they lie.
+/// A segment's index on disk: pages that are written as they fill, and replaced whole when they
+/// lie.
 struct IndexFile<S: Storage> {
     let header: SegmentHeader
     let directory: StoragePath
@@ -29,21 +30,28 @@ struct IndexFile<S: Storage> {
     }
 
     func loadPrefix() async throws(LogError) -> Prefix {
-        let block: MemoryBlock
+        let empty = OffsetIndex(baseOffset: header.baseOffset)
+        let file: S.File
         do throws(StorageError) {
-            let file = try await storage.open(path, .read)
-            let size = try await file.size()
-            block = try await file.read(at: 0, count: min(size, Self.maximumFileBytes))
-            await file.close()
+            file = try await storage.open(path, .read)
         } catch {
             if error.code == .notFound {
-                return Prefix(
-                    index: OffsetIndex(baseOffset: header.baseOffset),
-                    problem: "\(path): missing", fileExists: false)
+                return Prefix(index: empty, problem: "\(path): missing", fileExists: false)
             }
-            throw LogError(error, while: "reading an index")
+            throw LogError(error, while: "opening an index")
         }
-        return decode(block.unsafeBytes)
+        let content: Result<MemoryBlock, StorageError>
+        do throws(StorageError) {
+            let size = try await file.size()
+            content = .success(
+                try await file.read(at: 0, count: min(size, Self.maximumFileBytes)))
+        } catch { content = .failure(error) }
+        await file.close()
+        switch content {
+        case .success(let block): return decode(block.unsafeBytes)
+        // A bad sector here must not make records unreadable: the segment has all that it takes.
+        case .failure(let error): return Prefix(index: empty, problem: "\(error)")
+        }
     }
 
     private func decode(_ file: UnsafeRawBufferPointer) -> Prefix {

@@ -80,8 +80,8 @@ enum EditFrame {
         return (Array(frame.payload), position + prefixByteCount + frame.payload.count)
     }
 
-    /// Whether a sound edit of `sequence` or later lies anywhere from `position` on. O(bytes) unless
-    /// many places look like frames.
+    /// Whether a sound edit of `sequence` or later lies anywhere from `position` on. O(bytes)
+    /// unless many places look like frames.
     static func hasFrame(
         _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
     ) -> Bool {

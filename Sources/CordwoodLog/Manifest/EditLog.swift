@@ -98,8 +98,8 @@ package final class EditLog<File: StorageFile> {
         return content
     }
 
-    /// Writes a whole file under a temporary name first, so that the final name never shows one that
-    /// is half there.
+    /// Writes a whole file under a temporary name first, so that the final name never shows one
+    /// that is half there.
     private static func write<S: Storage>(
         _ slices: [MemorySlice], to path: StoragePath, on storage: S
     ) async throws(StorageError) -> File where S.File == File {

@@ -15,18 +15,22 @@ struct Manifest {
     mutating func apply(_ edit: SegmentEdit) throws(LogError) {
         switch edit {
         case .add(let baseOffset):
-            guard segments.last?.end?.nextOffset ?? 0 == baseOffset else {
+            let expected = segments.isEmpty ? 0 : segments.last?.end?.nextOffset
+            guard baseOffset == expected else {
                 throw LogError(
                     .inconsistent,
-                    "the manifest adds a segment at offset \(baseOffset), expected one at "
-                        + "\(segments.last?.end?.nextOffset ?? 0) behind a sealed one")
+                    "the manifest adds a segment at offset \(baseOffset), expected "
+                        + (expected.map { "one at \($0)" } ?? "the one before it to be sealed"))
             }
             segments.append(Segment(baseOffset: baseOffset))
         case .seal(let baseOffset, let end):
-            guard let last = segments.last, last.baseOffset == baseOffset, last.end == nil else {
+            guard let last = segments.last, last.baseOffset == baseOffset, last.end == nil,
+                end.nextOffset > baseOffset
+            else {
                 throw LogError(
                     .inconsistent,
-                    "the manifest seals segment \(baseOffset), which is not the active one")
+                    "the manifest seals segment \(baseOffset) at offset \(end.nextOffset), "
+                        + "expected the active one, with records")
             }
             segments[segments.count - 1].end = end
         case .quarantine(let baseOffset, let gap):

@@ -10,8 +10,9 @@ func crc32c(_ bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
 ///
 /// Kafka's CRC leaves the first 17 bytes of a batch unprotected (base offset, length, leader epoch,
 /// magic). The chain closes the gap for the price of 21 bytes a batch: it runs CRC-32C over each
-/// batch's first 21 bytes, the last four of which are the CRC of the rest. Index entries, watermarks
-/// and seals carry its value, so a reader that arrives at one has verified every byte before it.
+/// batch's first 21 bytes, the last four of which are the CRC of the rest. Index entries,
+/// watermarks and seals carry its value, so a reader that arrives at one has verified every byte
+/// before it.
 struct BatchChain: Equatable {
     private(set) var value: UInt32
 

@@ -1,6 +1,7 @@
 public import CordwoodStorage
 
-/// A batch of records as it lies in the log, byte for byte Kafka's format (magic 2), without a copy.
+/// A batch of records as it lies in the log, byte for byte Kafka's format (magic 2), without a
+/// copy.
 ///
 /// A batch that the log hands out has passed its CRC and the log's own chained checksum. It keeps
 /// the memory it lies in alive, mapped or allocated, for as long as it lives.
@@ -62,7 +63,8 @@ extension RecordBatch {
     private func malformed(_ index: Int, _ found: String) -> LogError {
         LogError(
             .malformedRecord,
-            "record \(index) of the batch at offset \(baseOffset): expected a record, found \(found)"
+            "record \(index) of the batch at offset \(baseOffset): expected a record, "
+                + "found \(found)"
         )
     }
 

@@ -131,7 +131,7 @@ package struct RecordBatchEncoder {
             Self.write(record.value, to: &writer)
             writer.varint(Int64(record.headers.count))
             for header in record.headers {
-                Self.write(Array(header.key.utf8), to: &writer)
+                Self.write(header.key, to: &writer)
                 Self.write(header.value, to: &writer)
             }
         }
@@ -146,6 +146,15 @@ package struct RecordBatchEncoder {
     private static func write(_ field: [UInt8]?, to writer: inout ByteWriter) {
         writer.varint(Int64(field?.count ?? -1))
         if let field { writer.bytes(field) }
+    }
+
+    /// Copies only a string whose bytes are not in one piece, which Swift's own always are.
+    private static func write(_ text: String, to writer: inout ByteWriter) {
+        var text = text
+        text.withUTF8 { bytes in
+            writer.varint(Int64(bytes.count))
+            writer.bytes(UnsafeRawBufferPointer(bytes))
+        }
     }
 }
 

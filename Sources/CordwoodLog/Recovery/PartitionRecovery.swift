@@ -116,7 +116,8 @@ struct PartitionRecovery<S: Storage> {
         }
         let nextBase = sealed.last?.end.nextOffset ?? 0
         guard let last = manifest.segments.last, last.end == nil else {
-            // A crash between the two edits of a roll: the seal took effect, the new segment did not.
+            // A crash between the two edits of a roll: the seal took effect, the new segment did
+            // not.
             let next = SegmentHeader(logID: logID, baseOffset: nextBase)
             let active = try await startSegment(next, manifestLog, sealing: [])
             return opened(manifestLog, sealed, active)
@@ -190,8 +191,8 @@ struct PartitionRecovery<S: Storage> {
             }
             throw LogError(
                 .inconsistent,
-                "\(path): the manifest names this segment, expected a file, found none; nothing was "
-                    + "changed")
+                "\(path): the manifest names this segment, expected a file, found none; "
+                    + "nothing was changed")
         }
         let interval = configuration.indexIntervalBytes
         let (watermark, headerDamage) = try await storage.offload { () throws(LogError) in

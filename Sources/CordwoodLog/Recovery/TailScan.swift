@@ -3,13 +3,13 @@ import CordwoodStorage
 /// Finds out where a segment that was being written really ends.
 ///
 /// The rules, for a problem met at byte *p*:
-/// - **below the watermark**: these bytes were durable, so this is damage. It is quarantined and the
-///   scan goes on behind it; nothing is cut.
+/// - **below the watermark**: these bytes were durable, so this is damage. It is quarantined and
+///   the scan goes on behind it; nothing is cut.
 /// - **only zeros from *p* on**: reserved space that was never written; the end.
 /// - **inside the last group that the watermark names, with a sound batch behind that group**: the
 ///   log wrote behind the group only after its sync had succeeded, so *p* was durable: damage.
-/// - **else** the group was torn by the crash; no durable append reaches beyond *p*, and the tail is
-///   cut there.
+/// - **else** the group was torn by the crash; no durable append reaches beyond *p*, and the tail
+///   is cut there.
 ///
 /// Pure: it reads bytes and decides; ``PartitionRecovery`` acts. O(bytes behind the watermark), and
 /// at most one index page before it; where something is wrong below the watermark, O(bytes).
@@ -120,8 +120,11 @@ struct TailScan {
             ).map { (from + $0.position, $0.header) }
         }
         guard let proof = firstBatch(from: behind) else { return false }
+        // Only a batch right behind the group tells with which offset the group ends.
+        let groupEndPlace = Landmark(position: behind, nextOffset: proof.header.baseOffset)
         let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])
-        let next = cursor.survivor(in: rest, before: Landmark(position: behind))?.place
+        let next =
+            proof.position == behind ? cursor.survivor(in: rest, before: groupEndPlace)?.place : nil
         quarantine(
             to: next?.position ?? proof.position,
             offset: next?.nextOffset ?? proof.header.baseOffset)

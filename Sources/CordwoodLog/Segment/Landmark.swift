@@ -35,10 +35,11 @@ struct Landmark {
 extension SegmentCursor {
     /// Where batches begin again behind damage at this place. `bytes` are the file from here on.
     ///
-    /// Bytes inside a damaged batch may look like a batch: a value can hold one. So a place is taken
-    /// only when batches lead from it exactly to the next landmark. Where the damaged batch's own
-    /// header still tells its length, and the chained checksum at the landmark agrees, the chain
-    /// goes on through the damage. O(bytes before the landmark) but for bytes made to deceive.
+    /// Bytes inside a damaged batch may look like a batch: a value can hold one. So a place is
+    /// taken only when batches lead from it exactly to the next landmark. Where the damaged batch's
+    /// own header still tells its length, and the chained checksum at the landmark agrees, the
+    /// chain goes on through the damage. O(bytes before the landmark) but for bytes made to
+    /// deceive.
     func survivor(
         in bytes: UnsafeRawBufferPointer, before landmark: Landmark
     ) -> (place: SegmentCursor, knowsChain: Bool)? {

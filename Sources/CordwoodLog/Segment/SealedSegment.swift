@@ -68,8 +68,8 @@ final class SealedSegment<S: Storage>: Sendable {
     }
 
     /// Maps the file and loads its index, past the cache. A damaged index is made anew from the
-    /// segment, in memory and on disk. A damaged header alone is no obstacle: the chained checksum
-    /// begins with the segment's identity.
+    /// segment, in memory and, where that works, on disk. A damaged header alone is no obstacle:
+    /// the chained checksum begins with the segment's identity.
     func load() async throws(LogError) -> Opened {
         let block = try await map()
         var problems: [String] = []
@@ -92,8 +92,13 @@ final class SealedSegment<S: Storage>: Sendable {
             OffsetIndex.rebuild(
                 from: block, header: header, end: end, gaps: gaps, interval: indexIntervalBytes)
         }
-        try await file.replace(with: rebuilt)
-        if let problem { problems.append("\(problem); the index was made anew") }
+        do throws(LogError) {
+            try await file.replace(with: rebuilt)
+            problems.append("\(problem ?? "no index"); it was made anew")
+        } catch {
+            // A full disk must not keep anyone from reading; the next opening tries again.
+            problems.append("\(problem ?? "no index"); it was made anew in memory only: \(error)")
+        }
         return Opened(block: block, index: rebuilt, end: reached, problems: problems)
     }
 

@@ -4,35 +4,41 @@
 /// parser is a chain of `guard let`s. The reader borrows: it must not outlive the memory it was
 /// given, which is why it is not public and why parsers build it inside `withBytes`.
 package struct ByteReader {
-    private let bytes: UnsafeRawBufferPointer
-    package private(set) var position: Int
+    @usableFromInline let bytes: UnsafeRawBufferPointer
+    @usableFromInline var cursor: Int
+
+    package var position: Int { cursor }
 
     package init(_ bytes: UnsafeRawBufferPointer, at position: Int = 0) {
         self.bytes = bytes
-        self.position = position
+        cursor = position
     }
 
-    package var remaining: Int { bytes.count - position }
+    @inlinable package var remaining: Int { bytes.count - cursor }
 
     /// Advances over `count` bytes, or returns nil and stays where it is.
     package mutating func skip(_ count: Int) -> Void? {
         guard count >= 0, count <= remaining else { return nil }
-        position += count
+        cursor += count
         return ()
     }
 
+    // The generic functions are inlinable so that other modules compile them for their types.
+
+    @inlinable
     package mutating func littleEndian<T: FixedWidthInteger>(_ type: T.Type = T.self) -> T? {
         raw(type).map { T(littleEndian: $0) }
     }
 
+    @inlinable
     package mutating func bigEndian<T: FixedWidthInteger>(_ type: T.Type = T.self) -> T? {
         raw(type).map { T(bigEndian: $0) }
     }
 
     package mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, count <= remaining else { return nil }
-        defer { position += count }
-        return UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
+        defer { cursor += count }
+        return UnsafeRawBufferPointer(rebasing: bytes[cursor..<cursor + count])
     }
 
     /// A zigzag varint of at most 64 bits, as Kafka's records use. Refuses more than ten bytes,
@@ -40,14 +46,14 @@ package struct ByteReader {
     package mutating func varint() -> Int64? {
         var value: UInt64 = 0
         var shift: UInt64 = 0
-        var cursor = position
-        while cursor < bytes.count {
-            let byte = bytes[cursor]
-            cursor += 1
+        var place = cursor
+        while place < bytes.count {
+            let byte = bytes[place]
+            place += 1
             if shift == 63 && byte > 1 { return nil }
             value |= UInt64(byte & 0x7F) << shift
             if byte & 0x80 == 0 {
-                position = cursor
+                cursor = place
                 return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
             }
             shift += 7
@@ -57,18 +63,18 @@ package struct ByteReader {
 
     /// A varint that must fit in 32 bits, such as a length or a delta.
     package mutating func varint32() -> Int32? {
-        let start = position
+        let start = cursor
         guard let wide = varint(), let value = Int32(exactly: wide) else {
-            position = start
+            cursor = start
             return nil
         }
         return value
     }
 
-    private mutating func raw<T: FixedWidthInteger>(_ type: T.Type) -> T? {
+    @inlinable mutating func raw<T: FixedWidthInteger>(_ type: T.Type) -> T? {
         let width = MemoryLayout<T>.size
         guard remaining >= width else { return nil }
-        defer { position += width }
-        return bytes.loadUnaligned(fromByteOffset: position, as: type)
+        defer { cursor += width }
+        return bytes.loadUnaligned(fromByteOffset: cursor, as: type)
     }
 }

@@ -4,20 +4,28 @@
 /// the end is a bug of this library and traps.
 package struct ByteWriter: ~Copyable {
     package let block: MemoryBlock
-    package private(set) var position = 0
+    @usableFromInline var cursor = 0
+
+    package var position: Int { cursor }
 
     package init(count: Int) { block = MemoryBlock(count: count) }
 
-    package mutating func littleEndian<T: FixedWidthInteger>(_ value: T) { raw(value.littleEndian) }
+    // The generic functions are inlinable so that other modules compile them for their types.
 
-    package mutating func bigEndian<T: FixedWidthInteger>(_ value: T) { raw(value.bigEndian) }
+    @inlinable package mutating func littleEndian<T: FixedWidthInteger>(_ value: T) {
+        raw(value.littleEndian)
+    }
+
+    @inlinable package mutating func bigEndian<T: FixedWidthInteger>(_ value: T) {
+        raw(value.bigEndian)
+    }
 
     package mutating func bytes(_ bytes: UnsafeRawBufferPointer) {
         precondition(bytes.count <= block.count - position)
         block.unsafeMutableBytes.baseAddress!.advanced(by: position)
             .copyMemory(
                 from: bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, byteCount: bytes.count)
-        position += bytes.count
+        cursor += bytes.count
     }
 
     package mutating func bytes(_ bytes: [UInt8]) {
@@ -28,7 +36,7 @@ package struct ByteWriter: ~Copyable {
         precondition(count >= 0 && count <= block.count - position)
         block.unsafeMutableBytes.baseAddress!.advanced(by: position)
             .initializeMemory(as: UInt8.self, repeating: 0, count: count)
-        position += count
+        cursor += count
     }
 
     /// A zigzag varint, as Kafka's records use.
@@ -60,9 +68,9 @@ package struct ByteWriter: ~Copyable {
         return withExtendedLifetime(block) { Array(block.unsafeBytes) }
     }
 
-    private mutating func raw<T: FixedWidthInteger>(_ value: T) {
-        precondition(MemoryLayout<T>.size <= block.count - position)
-        block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: position, as: T.self)
-        position += MemoryLayout<T>.size
+    @inlinable mutating func raw<T: FixedWidthInteger>(_ value: T) {
+        precondition(MemoryLayout<T>.size <= block.count - cursor)
+        block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: cursor, as: T.self)
+        cursor += MemoryLayout<T>.size
     }
 }

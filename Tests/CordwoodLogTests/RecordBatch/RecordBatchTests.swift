@@ -34,7 +34,7 @@ import Testing
         for seed in seeds(200) {
             var random = SplitMix64(seed: seed)
             let records = (0..<1 + random.below(30)).map { _ in Self.randomRecord(&random) }
-            let maximum = 600 + random.below(2000)
+            let maximum = 1200 + random.below(2000)
             let batches = try RecordBatchEncoder(maximumBatchBytes: maximum)
                 .encode(records, now: 42)
             var decoded: [Record] = []
@@ -84,7 +84,8 @@ import Testing
             0xFF, 0xFF,  // producer epoch
             0xFF, 0xFF, 0xFF, 0xFF,  // base sequence
             0x00, 0x00, 0x00, 0x02,  // record count
-            // Record 0: length 9 (zigzag 18), attributes, deltas 0, key of 1, value of 2, no header.
+            // Record 0: length 9 (zigzag 18), attributes, deltas 0, key of 1, value of 2, no
+            // header.
             0x12, 0x00, 0x00, 0x00, 0x02, 0x6B, 0x04, 0x76, 0x31, 0x00,
             // Record 1: length 10, attributes, time delta 3, offset delta 1, no key, no value, one
             // header: name of 1, value of 1.

@@ -17,6 +17,9 @@ int benchmark_remove_tree(const char *path);
 /// unless somebody has them mapped. Returns 0, or -1 and errno.
 int benchmark_drop_page_cache(const char *path);
 
+/// Writes everything that the file system of `path` holds in memory. Returns 0, or -1 and errno.
+int benchmark_sync_file_system(const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -96,6 +96,7 @@ struct LogCommand: AsyncParsableCommand {
         var result: [Round] = []
         for number in 0..<(fio ? max(3, rounds) : rounds) {
             Terminal.note("appending, round \(number + 1)")
+            try await scratch.settle()
             let log = try await LogUnderTest.open(at: "\(scratch.path)/round-\(number)")
             // Not measured: the first allocations, the growth of the file's first extents.
             _ = try await load.run(on: log, for: .milliseconds(500))
@@ -104,9 +105,12 @@ struct LogCommand: AsyncParsableCommand {
             var round = Round(load: appended, ioPath: log.ioPath)
             if fio {
                 let baseline = FioBaseline(
-                    directory: scratch.path, blockBytes: Int(appended.bytesPerGroup),
+                    directory: scratch.path, name: "fio-\(number)",
+                    blockBytes: Int(appended.bytesPerGroup),
                     syncs: acknowledge == .durable, seconds: seconds)
+                try await scratch.settle()
                 round.fresh = try baseline.megabytesPerSecond(.fresh)
+                try await scratch.settle()
                 round.overwrite = try baseline.megabytesPerSecond(.overwrite)
             }
             result.append(round)

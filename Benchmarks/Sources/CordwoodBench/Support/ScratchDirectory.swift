@@ -21,6 +21,13 @@ struct ScratchDirectory: ~Copyable {
         }
     }
 
+    /// Lets the disk finish what earlier work left to it: dirty pages, and the blocks of removed files,
+    /// which the file system gives back in its own time.
+    func settle() async throws {
+        guard benchmark_sync_file_system(path) == 0 else { throw BenchError.system("syncfs", path) }
+        try await Task.sleep(for: .milliseconds(500))
+    }
+
     /// Drops the cached pages of every file below, so that the next reads come from the disk. Files
     /// must be synced and not mapped.
     func dropPageCache() throws {

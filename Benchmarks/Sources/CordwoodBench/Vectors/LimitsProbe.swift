@@ -10,6 +10,8 @@ final class LimitsProbe {
     private static let productRows = 4096
     private static let productQueries = 1000
     private static let rowMultiple = 16
+    /// Floats that one measurement sums at least.
+    private static let summedFloats = 1 << 28
 
     private(set) var sumGigabytesPerSecond: [Double] = []
     private(set) var productGigaflops: [Double] = []
@@ -50,8 +52,13 @@ final class LimitsProbe {
     /// Measures both once.
     func measure() {
         let clock = ContinuousClock()
-        let seconds = clock.measure { sum += benchmark_sum(rows, allocated) } / .seconds(1)
-        sumGigabytesPerSecond.append(Double(allocated * 4) / 1e9 / seconds)
+        // A small set is summed many times over, since one pass would be too short to time.
+        let passes = max(3, Self.summedFloats / allocated)
+        let time = clock.measure {
+            for _ in 0..<passes { sum += benchmark_sum(rows, allocated) }
+        }
+        let bytes = Double(passes) * Double(allocated * 4)
+        sumGigabytesPerSecond.append(bytes / 1e9 / (time / .seconds(1)))
         productGigaflops.append(measureProduct(clock))
     }
 

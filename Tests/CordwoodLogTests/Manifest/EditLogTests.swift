@@ -1,0 +1,155 @@
+import CordwoodSimulation
+import CordwoodStorage
+import Testing
+
+@testable import CordwoodLog
+
+@Suite struct EditLogTests {
+    typealias Log = EditLog<SimulatedFile>
+
+    private func open(
+        _ storage: SimulatedStorage, kind: EditLogKind = .catalog
+    ) async throws -> (log: Log, edits: [[UInt8]]) {
+        var edits: [[UInt8]] = []
+        let log = try await Log.open(path("edits"), on: storage, kind: kind) { edits.append($0) }
+        return (log, edits)
+    }
+
+    /// A file with three edits, and the byte at which each begins.
+    private func sample() async throws -> (SimulatedStorage, [[UInt8]], starts: [Int]) {
+        let storage = SimulatedStorage(seed: 1)
+        let edits: [[UInt8]] = [[1], [2, 2, 2, 2], [UInt8](repeating: 3, count: 40)]
+        let log = try await Log.create(
+            path("edits"), on: storage, kind: .catalog, identity: 99, edits: [edits[0]])
+        try await log.append([edits[1]])
+        try await log.append([edits[2]])
+        await log.close()
+        return (storage, edits, [32, 32 + 13, 32 + 13 + 16])
+    }
+
+    @Test func editsComeBackInOrder() async throws {
+        let (storage, edits, _) = try await sample()
+        storage.crash(.dropUnsynced)
+        let (log, found) = try await open(storage)
+        #expect(found == edits && log.identity == 99 && log.cutBytes == 0)
+        try await log.append([[7], [8]])
+        storage.crash(.dropUnsynced)
+        #expect(try await open(storage).edits == edits + [[7], [8]])
+    }
+
+    @Test func aTornEditIsCutAtEveryByte() async throws {
+        let (whole, edits, starts) = try await sample()
+        let size = try #require(whole.contents(of: try path("edits"))).count
+        for count in 32..<size {
+            let (storage, _, _) = try await sample()
+            try storage.cut(path("edits"), to: count)
+            let kept = (starts.dropFirst() + [size]).filter { $0 <= count }.count
+            let (log, found) = try await open(storage)
+            #expect(found == Array(edits[..<kept]), "cut to \(count)")
+            #expect(log.cutBytes == count - (starts + [size])[kept], "cut to \(count)")
+            // What is appended next follows what was kept.
+            try await log.append([[9]])
+            storage.crash(.dropUnsynced)
+            #expect(try await open(storage).edits == Array(edits[..<kept]) + [[9]])
+        }
+        for count in 0..<32 {
+            let (storage, _, _) = try await sample()
+            try storage.cut(path("edits"), to: count)
+            let error = await #expect(throws: LogError.self) { _ = try await open(storage) }
+            #expect(error?.code == .damaged || error?.code == .unsupportedFormat)
+        }
+    }
+
+    @Test func everyFlippedByteIsRefusedOrCutOffTheEnd() async throws {
+        let (whole, edits, starts) = try await sample()
+        let good = try #require(whole.contents(of: try path("edits")))
+        for byte in good.indices {
+            let (storage, _, _) = try await sample()
+            try storage.flip(path("edits"), byte: byte, mask: 0x40)
+            let bad = storage.contents(of: try path("edits"))
+            if byte >= starts[2] {
+                // The last edit: it cannot be told from a torn one.
+                #expect(try await open(storage).edits == Array(edits[..<2]), "byte \(byte)")
+            } else {
+                let error = await #expect(throws: LogError.self, "byte \(byte)") {
+                    _ = try await open(storage)
+                }
+                #expect(error?.code == (byte < 8 ? .unsupportedFormat : .damaged), "byte \(byte)")
+                #expect(storage.contents(of: try path("edits")) == bad, "nothing was changed")
+            }
+        }
+    }
+
+    @Test func newerVersionsAndOtherKindsAreRefused() async throws {
+        let (storage, _, _) = try await sample()
+        await expectLogError(.inconsistent) { _ = try await open(storage, kind: .segments) }
+        var bytes = try #require(storage.contents(of: try path("edits")))
+        bytes[8] = 2
+        let checksum = bytes.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[..<28])) }
+        withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(28..<32, with: $0) }
+        let file = try await storage.open(path("edits"), .readWrite)
+        try await file.write(
+            [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: bytes))])], thenSync: true)
+        let error = await expectLogError(.unsupportedFormat) { _ = try await open(storage) }
+        #expect(error?.message.contains("found 2") == true)
+    }
+
+    @Test func whatTheOwnerRefusesIsNotChanged() async throws {
+        let (storage, _, starts) = try await sample()
+        try storage.cut(path("edits"), to: starts[2] + 3)
+        let torn = storage.contents(of: try path("edits"))
+        let refusal = LogError(.inconsistent, "no")
+        await expectLogError(.inconsistent) {
+            _ = try await Log.open(path("edits"), on: storage, kind: .catalog) { _ in
+            } validate: { () async throws(LogError) in
+                throw refusal
+            }
+        }
+        #expect(storage.contents(of: try path("edits")) == torn)
+    }
+
+    /// After a failed sync the cache holds an edit that the disk lost.
+    @Test func anEditThatWasReadIsDurable() async throws {
+        let (storage, edits, _) = try await sample()
+        let (log, _) = try await open(storage)
+        storage.inject(Fault(.inputOutput, at: 1, of: .sync))
+        await #expect(throws: StorageError.self) { try await log.append([[5]]) }
+        await log.close()
+        let found = try await open(storage).edits
+        #expect(found == edits + [[5]])
+        storage.crash(.dropUnsynced)
+        #expect(try await open(storage).edits == found)
+    }
+
+    @Test func creatingIsAllOrNothing() async throws {
+        var k = 0
+        while true {
+            k += 1
+            let storage = SimulatedStorage(seed: UInt64(k))
+            storage.inject(Fault(.inputOutput, at: k, isPersistent: true))
+            let log = try? await Log.create(
+                path("edits"), on: storage, kind: .catalog, identity: 1, edits: [[1], [2]])
+            storage.clearFaults()
+            storage.crash(.bySeed)
+            let contents = storage.contents(of: try path("edits"))
+            if log != nil || contents != nil {
+                #expect(try await open(storage).edits == [[1], [2]], "operation \(k)")
+            }
+            if log != nil { break }
+        }
+        #expect(k > 4)
+    }
+
+    /// Lengths that lie, with a right checksum where one can be had.
+    @Test func hostileFramesNeverTrap() async throws {
+        let (storage, _, starts) = try await sample()
+        let file = try await storage.open(path("edits"), .readWrite)
+        for length in [0, UInt32.max, 1 << 31, 1 << 20, (1 << 20) + 1] as [UInt32] {
+            let bytes = withUnsafeBytes(of: length.littleEndian) { [UInt8]($0) }
+            try await file.write(
+                [FileWrite(at: starts[2], [MemorySlice(MemoryBlock(copying: bytes))])],
+                thenSync: true)
+            #expect(try await open(storage).edits.count == 2)
+        }
+    }
+}
