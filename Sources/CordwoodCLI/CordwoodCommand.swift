@@ -21,7 +21,6 @@ import ArgumentParser
         subcommands: [TopicCommand.self, CollectionCommand.self, DemoCommand.self])
 
     static func main() async {
-        Interruption.prepare()
         let work = Task { await execute() }
         Interruption.watch { work.cancel() }
         let status = await work.value

@@ -5,7 +5,7 @@ import Testing
 /// The built command, run as a user would: a process with its own input and output.
 final class CommandProcess {
     struct Outcome {
-        /// As a shell counts it: 128 and the signal's number for a process that was killed.
+        /// The exit status; the negative number of the signal for a process that died of one.
         var status: Int32
         var output: String
         var complaint: String
@@ -173,7 +173,7 @@ final class CommandProcess {
         receive()
         let signal = status & 0x7F
         return Outcome(
-            status: signal == 0 ? (status >> 8) & 0xFF : 128 + signal,
+            status: signal == 0 ? (status >> 8) & 0xFF : -signal,
             output: String(decoding: received, as: UTF8.self), complaint: complaint())
     }
 

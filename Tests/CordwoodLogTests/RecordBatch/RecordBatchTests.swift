@@ -34,7 +34,7 @@ import Testing
         for seed in seeds(200) {
             var random = SplitMix64(seed: seed)
             let records = (0..<1 + random.below(30)).map { _ in Self.randomRecord(&random) }
-            let maximum = 600 + random.below(2000)
+            let maximum = 1200 + random.below(2000)
             let batches = try RecordBatchEncoder(maximumBatchBytes: maximum)
                 .encode(records, now: 42)
             var decoded: [Record] = []

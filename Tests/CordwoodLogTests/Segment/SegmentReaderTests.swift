@@ -83,15 +83,15 @@ import Testing
         for seed in seeds(150) {
             var random = SplitMix64(seed: seed)
             var bad = image.bytes
-            var damaged: Set<Int> = []
             for _ in 0..<1 + random.below(4) {
                 let start = 4096 + random.below(bad.count - 4096)
                 let end = min(bad.count, start + 1 + random.below(random.coin() ? 3 : 150))
                 for byte in start..<end {
                     bad[byte] = random.coin() ? 0 : UInt8(random.below(256))
-                    if bad[byte] != image.bytes[byte] { damaged.insert(image.batch(at: byte)) }
                 }
             }
+            let changed = bad.indices.filter { bad[$0] != image.bytes[$0] }
+            let damaged = Set(changed.map(image.batch(at:)))
             let found = try readable(try reader(bad, image, interval: interval), image)
             let sound = image.records(without: damaged)
             #expect(found.allSatisfy(sound.contains), "seed \(seed)")
