@@ -20,12 +20,13 @@ struct TopicVerify: AsyncParsableCommand {
     func run() async throws {
         try await DatabaseAccess.withDatabase(at: location.directory) { database in
             var isSound = true
-            for topic in try await topics(of: database) {
-                isSound = try show(try await topic.verify(), "topic", topic.name) && isSound
+            for name in topic.map({ [$0] }) ?? database.topicNames.sorted() {
+                let report = try await Self.report(ofTopic: name, in: database)
+                isSound = try show(report, "topic", name) && isSound
             }
             for name in topic == nil ? database.collectionNames.sorted() : [] {
-                let collection = try await database.collection(named: name)
-                isSound = try show(try await collection.verify(), "collection", name) && isSound
+                let report = try await Self.report(ofCollection: name, in: database)
+                isSound = try show(report, "collection", name) && isSound
             }
             guard isSound else {
                 try Output.standard.flush()
@@ -35,12 +36,33 @@ struct TopicVerify: AsyncParsableCommand {
         }
     }
 
-    private func topics(of database: Database) async throws -> [Topic] {
-        var topics: [Topic] = []
-        for name in topic.map({ [$0] }) ?? database.topicNames.sorted() {
-            topics.append(try await database.topic(named: name))
+    private static func report(
+        ofTopic name: String, in database: Database
+    ) async throws -> VerificationReport {
+        do {
+            return try await database.topic(named: name).verify()
+        } catch {
+            return try damage(from: error)
         }
-        return topics
+    }
+
+    private static func report(
+        ofCollection name: String, in database: Database
+    ) async throws -> VerificationReport {
+        do {
+            return try await database.collection(named: name).verify()
+        } catch {
+            return try damage(from: error)
+        }
+    }
+
+    /// What is too damaged to be opened is no less damaged for that; other errors are thrown on.
+    private static func damage(from error: any Error) throws -> VerificationReport {
+        let cause = (error as? DatabaseError)?.cause ?? error
+        guard let cause = cause as? LogError, cause.code == .damaged else { throw error }
+        var report = VerificationReport()
+        report.damage = [Damage(path: "cannot be opened", offsets: 0..<0, problem: cause.message)]
+        return report
     }
 
     /// Prints a report; true when it is sound.
@@ -51,11 +73,14 @@ struct TopicVerify: AsyncParsableCommand {
             try Output.standard.line(Self.object(report, kind, name).description)
             return report.isSound
         }
-        try Output.standard.line(
-            "\(kind) \(name): \(report.isSound ? "every checksum holds" : "DAMAGED"); "
-                + "\(Figures.count(report.records, "record")) in "
+        var line = "\(kind) \(name): \(report.isSound ? "every checksum holds" : "DAMAGED")"
+        if report.segments > 0 {
+            line +=
+                "; \(Figures.count(report.records, "record")) in "
                 + "\(Figures.count(report.batches, "batch", "batches")) and "
-                + "\(Figures.count(report.segments, "segment")), \(Figures.bytes(report.bytes))")
+                + "\(Figures.count(report.segments, "segment")), \(Figures.bytes(report.bytes))"
+        }
+        try Output.standard.line(line)
         for damage in report.damage { try Output.standard.line("  \(damage)") }
         return report.isSound
     }

@@ -81,4 +81,20 @@ import Testing
         let described = try CommandProcess.run("collection", "describe", database, "points")
         #expect(described.lines[1].split(separator: " ") == ["points", "300"])
     }
+
+    /// A collection that is too damaged to be opened is reported, beside what is sound.
+    @Test func verifyFindsDamage() throws {
+        _ = try importLine(count: 500)
+        _ = try CommandProcess.run("topic", "create", database, "events")
+        #expect(try CommandProcess.run("topic", "verify", database).status == 0)
+        let log = "database/collections/points/0/00000000000000000000.log"
+        var bytes = TemporaryFolder.contents(of: folder(log))
+        let label = try #require(bytes.firstRange(of: Array("label 250".utf8)))
+        bytes[label.lowerBound] ^= 1
+        _ = folder.write(log, bytes)
+        let outcome = try CommandProcess.run("topic", "verify", database)
+        #expect(outcome.status == 2)
+        #expect(outcome.output.contains("collection points: DAMAGED\n  cannot be opened"))
+        #expect(outcome.output.contains("topic events: every checksum holds"))
+    }
 }
