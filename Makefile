@@ -10,7 +10,8 @@ WORD ?= ocean
 BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
 
 SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
-C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h')
+C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h' \
+	'Benchmarks/*.c' 'Benchmarks/*.h')
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
 .PHONY: help deps build demo test test-c test-arm test-kill test-embedding bench peers format lint docs
@@ -53,6 +54,7 @@ bench: deps ## Measure: BENCH_ARGUMENTS="log ..." or "vectors ..."
 	swift run -c release --package-path Benchmarks cordwood-bench $(BENCH_ARGUMENTS)
 
 peers: deps ## Measure Cordwood and its peers in one run; writes docs/benchmarks.md
+	@.ci/dependencies peers
 	Benchmarks/peers/run
 
 format: ## Format every Swift and C file in place
