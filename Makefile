@@ -14,7 +14,7 @@ C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/
 	'Benchmarks/*.c' 'Benchmarks/*.h')
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
-.PHONY: help deps build demo test test-c test-arm test-kill test-embedding bench peers format lint docs
+.PHONY: help deps build demo test test-c test-release test-arm test-kill test-embedding bench peers format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: deps ## Run every Swift test, in debug mode
 
 test-c: deps ## Run the C kernels' tests for each instruction set of this machine, sanitized
 	Tests/CKernelsTests/run.sh native
+
+test-release: deps ## Run every Swift test optimised: some faults show only there
+	swift test -c release -Xswiftc -enable-testing --scratch-path .build/testable
 
 test-arm: ## Run the C kernels' tests for 64-bit ARM, under qemu
 	@.ci/dependencies arm
