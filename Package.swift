@@ -69,7 +69,8 @@ let package = Package(
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
-            name: "CordwoodStorageTests", dependencies: ["CordwoodStorage"], swiftSettings: strict),
+            name: "CordwoodStorageTests", dependencies: ["CordwoodStorage", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "CordwoodSimulationTests",
             dependencies: ["CordwoodSimulation", "CordwoodStorage"], swiftSettings: strict),
@@ -77,10 +78,13 @@ let package = Package(
             name: "CordwoodLogTests",
             dependencies: [
                 "CordwoodLog", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
+                "TestSupport",
             ], swiftSettings: strict),
         .testTarget(
             name: "CordwoodVectorsTests",
-            dependencies: ["CordwoodVectors", "CordwoodStorage", "CCordwoodKernels"],
+            dependencies: [
+                "CordwoodVectors", "CordwoodStorage", "CCordwoodKernels", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
@@ -90,7 +94,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CordwoodCLITests", dependencies: ["CordwoodCLI"], swiftSettings: strict),
+            name: "CordwoodCLITests", dependencies: ["CordwoodCLI", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

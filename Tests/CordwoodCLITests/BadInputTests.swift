@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 /// What a person or a script may get wrong: the command ends with a status that is not 0, says what
 /// it expected and found, and leaves the database as it was.
 @Suite struct BadInputTests {
-    private let folder = TemporaryFolder()
+    private let folder = TemporaryDirectory()
     private var database: String { folder("database") }
 
     private func refused(
@@ -179,7 +180,7 @@ import Testing
 
     @Test func formatsOfTheFuture() throws {
         try prepare()
-        var catalog = TemporaryFolder.contents(of: folder("database/CORDWOOD"))
+        var catalog = TemporaryDirectory.contents(of: folder("database/CORDWOOD"))
         // The version stands after the eight bytes that name the format; the header ends with a
         // checksum, which a newer version would have right.
         catalog[8] += 1

@@ -1,5 +1,6 @@
 import CordwoodStorage
 import Glibc
+import TestSupport
 import Testing
 
 @testable import CordwoodLog
@@ -8,27 +9,9 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct LinuxPartitionLogTests {
     /// Runs `body` with a directory that is removed afterwards.
     private func withDirectory(_ body: (String) async throws -> Void) async throws {
-        var template = Array("/tmp/cordwood-log-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        let path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        defer {
-            for name in ["log"] {
-                if let stream = opendir("\(path)/\(name)") {
-                    while let entry = readdir(stream) {
-                        let file = withUnsafePointer(to: &entry.pointee.d_name) {
-                            $0.withMemoryRebound(to: CChar.self, capacity: 256) {
-                                String(cString: $0)
-                            }
-                        }
-                        unlink("\(path)/\(name)/\(file)")
-                    }
-                    closedir(stream)
-                }
-                rmdir("\(path)/\(name)")
-            }
-            rmdir(path)
-        }
-        try await body(path)
+        let directory = TemporaryDirectory()
+        defer { withExtendedLifetime(directory) {} }
+        try await body(directory.path)
     }
 
     @Test(arguments: IOPath.allCases) func producersReadersAndReopening(

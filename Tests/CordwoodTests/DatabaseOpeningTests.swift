@@ -25,7 +25,7 @@ import Musl
     }
 
     @Test func aFolderOfOtherThingsIsRefused() async throws {
-        let folder = try TemporaryDirectory()
+        let folder = TemporaryDirectory()
         let descriptor = open(folder.path + "/notes.txt", O_CREAT | O_WRONLY, 0o644)
         close(descriptor)
         await expect(.notADatabase, "notes.txt") { _ = try await Database.open(at: folder.path) }
@@ -34,7 +34,7 @@ import Musl
     }
 
     @Test func aMissingOrEmptyFolderIsRefusedWhereADatabaseMustExist() async throws {
-        let folder = try TemporaryDirectory()
+        let folder = TemporaryDirectory()
         await expect(.notADatabase, "CORDWOOD") {
             _ = try await Database.open(at: folder.path, .init(mode: .openExisting))
         }
@@ -46,7 +46,7 @@ import Musl
     }
 
     @Test func aSecondOpenerIsRefused() async throws {
-        let folder = try TemporaryDirectory()
+        let folder = TemporaryDirectory()
         let first = try await Database.open(at: folder.path)
         await expect(.locked, "\(getpid())") { _ = try await Database.open(at: folder.path) }
         try await first.close()

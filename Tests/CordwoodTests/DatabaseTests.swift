@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DatabaseTests {
     @Test func topicsAndCollectionsComeBack() async throws {
-        let folder = try TemporaryDirectory()
+        let folder = TemporaryDirectory()
         let path = folder.path
         let database = try await Database.open(at: path)
         let orders = try await database.topic("orders", .init(partitions: 4))

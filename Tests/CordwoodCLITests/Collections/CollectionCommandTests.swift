@@ -1,7 +1,8 @@
+import TestSupport
 import Testing
 
 @Suite struct CollectionCommandTests {
-    private let folder = TemporaryFolder()
+    private let folder = TemporaryDirectory()
     private var database: String { folder("database") }
 
     /// Points on a line, and a label for each.
@@ -88,7 +89,7 @@ import Testing
         _ = try CommandProcess.run("topic", "create", database, "events")
         #expect(try CommandProcess.run("topic", "verify", database).status == 0)
         let log = "database/collections/points/0/00000000000000000000.log"
-        var bytes = TemporaryFolder.contents(of: folder(log))
+        var bytes = TemporaryDirectory.contents(of: folder(log))
         let label = try #require(bytes.firstRange(of: Array("label 250".utf8)))
         bytes[label.lowerBound] ^= 1
         _ = folder.write(log, bytes)

@@ -1,9 +1,10 @@
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct DemoTests {
     @Test func showsNeighborsAndCleansUp() throws {
-        let folder = TemporaryFolder()
+        let folder = TemporaryDirectory()
         let database = folder("database")
         let outcome = try CommandProcess.run("demo", "--directory", database, "--word", "bread")
         #expect(outcome.status == 0, "\(outcome.complaint)")
@@ -18,12 +19,12 @@ import Testing
     }
 
     @Test func refusesUnknownWordsAndFullFolders() throws {
-        let folder = TemporaryFolder()
+        let folder = TemporaryDirectory()
         let unknown = try CommandProcess.run("demo", "--word", "zzyzzx")
         #expect(unknown.status == 1 && unknown.complaint.contains("25,000"))
         _ = folder.write("precious", "data")
         let full = try CommandProcess.run("demo", "--directory", folder.path)
         #expect(full.status == 1 && full.complaint.contains("not empty"))
-        #expect(TemporaryFolder.contents(of: folder("precious")) == Array("data".utf8))
+        #expect(TemporaryDirectory.contents(of: folder("precious")) == Array("data".utf8))
     }
 }

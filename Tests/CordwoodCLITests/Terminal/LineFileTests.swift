@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import CordwoodCLI
@@ -8,7 +9,7 @@ import Testing
         ("é\r\n", ["é\r"]),
     ])
     func splitsLines(text: String, expected: [String]) throws {
-        let folder = TemporaryFolder()
+        let folder = TemporaryDirectory()
         let path = folder.write("lines", text)
         #expect(try LineFile(path).next(10) == expected)
         #expect(try LineFile.count(path) == expected.count)
@@ -17,7 +18,7 @@ import Testing
     /// Lines that straddle the reads, taken a few at a time.
     @Test func readsPastItsBuffer() throws {
         let lines = (0..<3000).map { String(repeating: "\($0 % 10)", count: $0 % 700) }
-        let folder = TemporaryFolder()
+        let folder = TemporaryDirectory()
         let file = try LineFile(folder.write("lines", lines.joined(separator: "\n") + "\n"))
         var found: [String] = []
         while case let some = try file.next(7), !some.isEmpty { found += some }
@@ -25,7 +26,7 @@ import Testing
     }
 
     @Test func refusesWhatIsNoText() throws {
-        let folder = TemporaryFolder()
+        let folder = TemporaryDirectory()
         let bytes = try LineFile(folder.write("bytes", [0x61, 0x0A, 0xFF, 0x0A]))
         let error = try #require(throws: CommandError.self) { try bytes.next(2) }
         #expect("\(error)".contains("line 2"))

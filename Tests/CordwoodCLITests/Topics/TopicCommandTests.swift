@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 @testable import CordwoodCLI
 
 @Suite struct TopicCommandTests {
-    private let folder = TemporaryFolder()
+    private let folder = TemporaryDirectory()
     private var database: String { folder("database") }
 
     private func append(_ text: String, _ options: String...) throws -> CommandProcess.Outcome {

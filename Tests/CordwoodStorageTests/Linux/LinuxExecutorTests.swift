@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CordwoodStorage
@@ -97,7 +98,7 @@ import Testing
     /// threads while they live are those that they admit to.
     @Test(arguments: IOPath.allCases)
     func droppedStoragesEndTheirThreads(ioPath: IOPath) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = TemporaryDirectory()
         var seen: Set<String> = []
         for index in 0..<50 {
             let storage = try await LinuxStorage.open(

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import CordwoodStorage
@@ -92,7 +93,7 @@ import Testing
     /// there is room.
     @Test(.enabled(if: canMountTmpfs, "needs root and CAP_SYS_ADMIN"), arguments: IOPath.allCases)
     func aFullDeviceIsReportedAndResumes(ioPath: IOPath) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = TemporaryDirectory()
         let status = mount("tmpfs", directory.path, "tmpfs", 0, "size=1m")
         try #require(status == 0, "mount failed with errno \(errno)")
         defer { umount2(directory.path, Int32(MNT_DETACH)) }
@@ -120,7 +121,8 @@ import Testing
 
 /// Whether this process may mount, tried on a directory that is mounted and unmounted at once.
 private let canMountTmpfs: Bool = {
-    guard geteuid() == 0, let directory = try? TemporaryDirectory() else { return false }
+    guard geteuid() == 0 else { return false }
+    let directory = TemporaryDirectory()
     guard mount("tmpfs", directory.path, "tmpfs", 0, "size=1m") == 0 else { return false }
     return umount2(directory.path, Int32(MNT_DETACH)) == 0
 }()

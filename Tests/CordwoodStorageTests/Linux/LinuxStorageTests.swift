@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import CordwoodStorage
@@ -106,7 +107,7 @@ import Testing
 
     @Test(arguments: IOPath.allCases)
     func theRootIsCreatedOnlyWhereAskedFor(ioPath: IOPath) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = TemporaryDirectory()
         let root = "\(directory.path)/one/two//three/"
         await expectError(.notFound) {
             _ = try await LinuxStorage.open(

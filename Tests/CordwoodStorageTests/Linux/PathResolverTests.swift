@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import CordwoodStorage
@@ -7,8 +8,8 @@ import Testing
 @Suite struct PathResolverTests {
     @Test(arguments: [true, false])
     func linksAreRefusedInEveryComponent(usesOpenat2: Bool) throws {
-        let outside = try TemporaryDirectory()
-        let inside = try TemporaryDirectory()
+        let outside = TemporaryDirectory()
+        let inside = TemporaryDirectory()
         let resolver = PathResolver(
             root: try RootDirectory.open(inside.path, creating: false), usesOpenat2: usesOpenat2)
         #expect(symlink(outside.path, "\(inside.path)/link") == 0)
@@ -32,7 +33,7 @@ import Testing
 
     @Test(arguments: [true, false])
     func descriptorsAreClosedOnExecAndMayWait(usesOpenat2: Bool) throws {
-        let directory = try TemporaryDirectory()
+        let directory = TemporaryDirectory()
         let resolver = PathResolver(
             root: try RootDirectory.open(directory.path, creating: false),
             usesOpenat2: usesOpenat2)

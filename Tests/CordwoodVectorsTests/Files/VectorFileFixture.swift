@@ -1,25 +1,11 @@
-#if canImport(Glibc)
-import Glibc
-#endif
+import TestSupport
 
 /// A file in a temporary folder of its own, removed with the last reference.
 final class VectorFileFixture {
     let path: String
-    private let folder: String
+    private let folder = TemporaryDirectory()
 
-    init(name: String, bytes: [UInt8]) {
-        var template = Array("/tmp/cordwood-vectors-XXXXXX".utf8CString)
-        folder = String(cString: mkdtemp(&template))
-        path = "\(folder)/\(name)"
-        let file = fopen(path, "w")
-        fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-    }
-
-    deinit {
-        unlink(path)
-        rmdir(folder)
-    }
+    init(name: String, bytes: [UInt8]) { path = folder.write(name, bytes) }
 
     /// An `.npy` file as NumPy writes it: the header padded so that the data begin at a multiple of
     /// 64 bytes.

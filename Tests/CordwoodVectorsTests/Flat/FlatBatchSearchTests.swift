@@ -1,11 +1,12 @@
 import CordwoodVectors
+import TestSupport
 import Testing
 
 /// A batch returns bit for bit what its queries return alone.
 @Suite struct FlatBatchSearchTests {
     @Test(arguments: Metric.allCases, [1, 3, 16, 50, 384])
     func equalsSingleSearches(metric: Metric, dimensions: Int) throws {
-        var generator = Generator(seed: UInt64(dimensions))
+        var generator = SeededGenerator(seed: UInt64(dimensions))
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         // More rows than a tile, and a last tile that is not a multiple of the kernels' sixteen.
         for id in 0..<UInt64(1_100) {
@@ -23,7 +24,7 @@ import Testing
     @Test(arguments: Metric.allCases)
     func equalsSingleSearchesForLongVectors(metric: Metric) throws {
         let dimensions = 3_200
-        var generator = Generator(seed: 14)
+        var generator = SeededGenerator(seed: 14)
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         for id in 0..<UInt64(250) {
             try index.upsert(id, generator.vector(dimensions))
@@ -37,9 +38,9 @@ import Testing
     @Test(arguments: Metric.allCases)
     func equalsSingleSearchesWhereProductsRoundAway(metric: Metric) throws {
         let dimensions = 96
-        var generator = Generator(seed: 11)
+        var generator = SeededGenerator(seed: 11)
         let center = generator.vector(dimensions).map { $0 * 1000 + 500 }
-        func nearby(_ generator: inout Generator) -> [Float] {
+        func nearby(_ generator: inout SeededGenerator) -> [Float] {
             zip(center, generator.vector(dimensions)).map { $0 + $1 * 0.01 }
         }
         let index = try TestIndex(dimensions: dimensions, metric: metric)
@@ -53,9 +54,9 @@ import Testing
     /// Rows that move to another block take with them what its bounds must allow for.
     @Test func equalsSingleSearchesAfterRowsMoveBetweenBlocks() throws {
         let dimensions = 2_048
-        var generator = Generator(seed: 15)
+        var generator = SeededGenerator(seed: 15)
         let center = generator.vector(dimensions).map { $0 * 1000 + 500 }
-        func nearby(_ generator: inout Generator) -> [Float] {
+        func nearby(_ generator: inout SeededGenerator) -> [Float] {
             zip(center, generator.vector(dimensions)).map { $0 + $1 * 0.01 }
         }
         let index = try TestIndex(dimensions: dimensions, metric: .innerProduct)
@@ -84,7 +85,7 @@ import Testing
     @Test(arguments: Metric.allCases)
     func equalsSingleSearchesAtEveryScale(metric: Metric) throws {
         let dimensions = 24
-        var generator = Generator(seed: 12)
+        var generator = SeededGenerator(seed: 12)
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         let scales: [Float] = [1e-30, 1e-21, 1e-3, 1, 1e6, 1e18, 1e19, 1e30]
         for id in 0..<UInt64(1_000) {
@@ -102,7 +103,7 @@ import Testing
     @Test(arguments: Metric.allCases)
     func equalsSingleSearchesAfterChanges(metric: Metric) throws {
         let dimensions = 10
-        var generator = Generator(seed: 13)
+        var generator = SeededGenerator(seed: 13)
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         for step in 0..<3_000 {
             let id = UInt64.random(in: 0..<900, using: &generator)

@@ -1,4 +1,5 @@
 import CordwoodVectors
+import TestSupport
 import Testing
 
 /// Mutations and lookups.
@@ -7,7 +8,7 @@ import Testing
     @Test(arguments: Metric.allCases)
     func agreesWithADictionary(metric: Metric) throws {
         let dimensions = 1_500
-        var generator = Generator(seed: 5)
+        var generator = SeededGenerator(seed: 5)
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         var model: [UInt64: (vector: [Float], offset: Int64)] = [:]
         for step in 0..<4_000 {
@@ -74,7 +75,7 @@ import Testing
     @Test func theLargestDimensionsWork() throws {
         let dimensions = FlatIndex.dimensionsRange.upperBound
         let index = try TestIndex(dimensions: dimensions, metric: .l2)
-        var generator = Generator(seed: 9)
+        var generator = SeededGenerator(seed: 9)
         for id in 0..<UInt64(9) {
             try index.upsert(id, generator.vector(dimensions))
         }

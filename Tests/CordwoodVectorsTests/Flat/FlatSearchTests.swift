@@ -1,4 +1,5 @@
 import CordwoodVectors
+import TestSupport
 import Testing
 
 /// What a flat index returns, against a reference in double precision.
@@ -8,7 +9,7 @@ import Testing
     @Test(arguments: Metric.allCases, dimensions)
     func equalsReference(metric: Metric, dimensions: Int) throws {
         for count in [1, 3, 4, 5, 150] {
-            var generator = Generator(seed: UInt64(dimensions * 1000 + count))
+            var generator = SeededGenerator(seed: UInt64(dimensions * 1000 + count))
             let index = try TestIndex(dimensions: dimensions, metric: metric)
             var reference = Reference(metric: metric)
             for _ in 0..<count {
@@ -40,7 +41,7 @@ import Testing
     /// Whole components: distances are exact, and most of them equal.
     @Test(arguments: [Metric.l2, .innerProduct], [1, 2, 17, 50])
     func tiesGoToTheSmallerID(metric: Metric, dimensions: Int) throws {
-        var generator = Generator(seed: UInt64(dimensions))
+        var generator = SeededGenerator(seed: UInt64(dimensions))
         let index = try TestIndex(dimensions: dimensions, metric: metric)
         var reference = Reference(metric: metric)
         for id in (0..<UInt64(500)).shuffled(using: &generator) {
@@ -66,7 +67,7 @@ import Testing
     @Test(arguments: Metric.allCases)
     func duplicatesAreAllFound(metric: Metric) throws {
         let index = try TestIndex(dimensions: 20, metric: metric)
-        var generator = Generator(seed: 3)
+        var generator = SeededGenerator(seed: 3)
         let vector = generator.vector(20)
         for id in (0..<UInt64(300)).reversed() {
             try index.upsert(id, vector)
