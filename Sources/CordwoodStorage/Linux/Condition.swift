@@ -27,6 +27,13 @@ final class Condition<Value>: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// Changes the value and wakes no one.
+    func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+        check(pthread_mutex_lock(mutex), "pthread_mutex_lock")
+        defer { check(pthread_mutex_unlock(mutex), "pthread_mutex_unlock") }
+        return body(&value)
+    }
+
     /// Changes the value and wakes one waiting thread when `body` returns true.
     func update(_ body: (inout Value) -> Bool) {
         check(pthread_mutex_lock(mutex), "pthread_mutex_lock")
