@@ -6,7 +6,7 @@ import Testing
 @testable import CordwoodLog
 
 /// The log on a real file system, by ring and by threads.
-@Suite(.timeLimit(.minutes(2))) struct LinuxPartitionLogTests {
+@Suite(.timeLimit(.minutes(30))) struct LinuxPartitionLogTests {
     /// Runs `body` with a directory that is removed afterwards.
     private func withDirectory(_ body: (String) async throws -> Void) async throws {
         let directory = TemporaryDirectory()

@@ -5,7 +5,7 @@ import Testing
 @testable import CordwoodLog
 
 /// Who waits for whom: groups, acknowledgements, back-pressure, followers, closing.
-@Suite(.timeLimit(.minutes(1))) struct PartitionLogConcurrencyTests {
+@Suite(.timeLimit(.minutes(30))) struct PartitionLogConcurrencyTests {
     /// Starts an append and returns once it is queued behind those before it.
     private func start(
         _ log: SimulatedLog, _ text: String, _ acknowledge: Acknowledgement = .durable

@@ -5,7 +5,7 @@ import Testing
 @testable import CordwoodLog
 
 /// The acknowledged set survives whatever the machine does.
-@Suite(.timeLimit(.minutes(5))) struct PartitionLogCrashTests {
+@Suite(.timeLimit(.minutes(30))) struct PartitionLogCrashTests {
     private static func configuration(_ random: inout SplitMix64) -> LogConfiguration {
         LogConfiguration(
             segmentBytes: SegmentHeader.byteCount + [1600, 3000, 20_000][random.below(3)],

@@ -6,7 +6,7 @@ import Testing
 
 /// Damage on disk: nothing wrong is served, nothing durable is cut, and everything else can be
 /// read.
-@Suite(.timeLimit(.minutes(3))) struct PartitionLogDamageTests {
+@Suite(.timeLimit(.minutes(30))) struct PartitionLogDamageTests {
     /// A closed log of several segments with what was appended.
     private func sample(
         appends: Int = 14, close: Bool = true

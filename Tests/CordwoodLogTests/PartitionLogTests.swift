@@ -4,7 +4,7 @@ import Testing
 
 @testable import CordwoodLog
 
-@Suite(.timeLimit(.minutes(1))) struct PartitionLogTests {
+@Suite(.timeLimit(.minutes(30))) struct PartitionLogTests {
     @Test func appendsAndReads() async throws {
         let storage = SimulatedStorage(seed: 1)
         let log = try await openLog(on: storage)

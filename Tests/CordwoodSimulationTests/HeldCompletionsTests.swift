@@ -2,7 +2,7 @@ import CordwoodSimulation
 import CordwoodStorage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct HeldCompletionsTests {
+@Suite(.timeLimit(.minutes(30))) struct HeldCompletionsTests {
     @Test func heldWritesTakeEffectInOrderOnRelease() async throws {
         let storage = SimulatedStorage(seed: 1)
         let file = try await storage.durableFile("a", [0])

@@ -2,7 +2,7 @@ import CordwoodSimulation
 import CordwoodStorage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SimulatedStorageTests {
+@Suite(.timeLimit(.minutes(30))) struct SimulatedStorageTests {
     @Test func openModes() async throws {
         let storage = SimulatedStorage(seed: 1)
         let a = try path("a")
