@@ -20,7 +20,7 @@ _Static_assert(sizeof(off_t) == 8, "file positions have 64 bits");
 
 /// The setup flags to try, best first; the last set is one that every kernel with CQSIZE accepts.
 /// Not DEFER_TASKRUN: it would bring every link of a chain back to the submitting thread before the
-/// next one starts (measured: 82 % against 91 % of a plain write + fdatasync loop).
+/// next one starts (a ring loop in C, 64 KiB: 82 % against 91 % of a plain write + fdatasync loop).
 static inline unsigned cordwood_uring_setup_flags(unsigned attempt) {
     switch (attempt) {
     case 0:

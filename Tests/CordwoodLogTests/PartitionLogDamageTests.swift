@@ -331,6 +331,12 @@ import Testing
         }
         #expect(error?.message.contains("01000000.log") == true)
         #expect(storage.files.map { storage.contents(of: $0) } == before, "nothing was changed")
+        // Nor is one removed whose first batch is gone.
+        try storage.zero(
+            unlisted, SegmentHeader.byteCount..<SegmentHeader.byteCount + BatchHeader.byteCount)
+        await expectLogError(.inconsistent) {
+            _ = try await openLog(on: storage, .smallWithoutTail)
+        }
         // One without records is left from a roll that a crash cut short.
         try storage.cut(unlisted, to: SegmentHeader.byteCount)
         try await openLog(on: storage, .smallWithoutTail).close()

@@ -2,7 +2,8 @@ import Cordwood
 
 /// Points made of the rows of a vector file and the lines of text files beside it.
 ///
-/// Calls block; used by one task at a time, on a ``BlockingThread``.
+/// `@unchecked Sendable`: calls block, so it is handed to a ``BlockingThread``; one task at a time
+/// uses it.
 final class PointSource: @unchecked Sendable {
     /// How many numbers one batch of points holds: some hundred KiB, so that progress shows and a
     /// group commit has something to gather.

@@ -4,8 +4,10 @@ import Glibc
 import Musl
 #endif
 
-/// A text file read some lines at a time, so that its size does not matter. Calls block; used by
-/// one task at a time, on a ``BlockingThread``.
+/// A text file read some lines at a time, so that its size does not matter.
+///
+/// `@unchecked Sendable`: calls block, so it is handed to a ``BlockingThread``; one task at a time
+/// uses it.
 final class LineFile: @unchecked Sendable {
     static let maximumLineBytes = 1 << 20
     private static let readBytes = 1 << 18

@@ -73,14 +73,22 @@ final class ActiveSegment<S: Storage> {
         }
     }
 
-    /// Whether no file has that name, or one that never held a batch.
+    /// Whether no file has that name, or one that never held a batch: nothing but zeros behind its
+    /// first page. All of it is looked at, because an unused file is removed. O(bytes).
     static func isUnused(_ path: StoragePath, on storage: S) async throws(LogError) -> Bool {
         do throws(StorageError) {
             let file = try await storage.open(path, .read)
-            let probe = try await file.read(
-                at: SegmentHeader.byteCount, count: BatchHeader.byteCount)
+            let size = try await file.size()
+            var position = SegmentHeader.byteCount
+            var isUnused = true
+            while isUnused, position < size {
+                let block = try await file.read(at: position, count: Self.pieceBytes)
+                if block.count == 0 { break }
+                isUnused = block.unsafeBytes.allSatisfy { $0 == 0 }
+                position += block.count
+            }
             await file.close()
-            return probe.unsafeBytes.allSatisfy { $0 == 0 }
+            return isUnused
         } catch {
             if error.code == .notFound { return true }
             throw LogError(error, while: "looking at a segment")
@@ -138,7 +146,7 @@ final class ActiveSegment<S: Storage> {
         let stop = min(end.position, content.count)
         var position = min(trusted, stop)
         while position < stop {
-            let step = position..<min(position + Self.rewriteBytes, stop)
+            let step = position..<min(position + Self.pieceBytes, stop)
             // A copy: the content is a map of the very file that is written.
             let copy = MemoryBlock(count: step.count)
             copy.unsafeMutableBytes.copyMemory(
@@ -150,8 +158,8 @@ final class ActiveSegment<S: Storage> {
         try await settle()
     }
 
-    /// How much of a recovered segment is written at a time.
-    private static var rewriteBytes: Int { 1 << 20 }
+    /// How much of a segment is read or written at a time.
+    private static var pieceBytes: Int { 1 << 20 }
 
     private static func slot(_ watermark: Watermark, of header: SegmentHeader) -> FileWrite {
         let identity = BatchChain(logID: header.logID, baseOffset: header.baseOffset)
