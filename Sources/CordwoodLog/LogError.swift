@@ -8,7 +8,7 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
 
         /// An append of no records.
         public static let emptyBatch = Code(description: "empty batch")
-        /// One record that no batch within `maximumBatchBytes` can hold. Nothing was written.
+        /// One record that no batch within `maxMessageBytes` can hold. Nothing was written.
         public static let recordTooLarge = Code(description: "record too large")
         /// An offset before the start or after the end of the log.
         public static let offsetOutOfRange = Code(description: "offset out of range")

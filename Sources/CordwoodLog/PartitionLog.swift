@@ -90,13 +90,13 @@ public actor PartitionLog<S: Storage>: Log {
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: configuration.maximumBatchBytes)
+        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
         let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: configuration.maximumBatchBytes)
+        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
         try encoder.check(records, now: storage.clock.millisecondsNow())
     }
 
@@ -104,11 +104,11 @@ public actor PartitionLog<S: Storage>: Log {
     package func append(
         _ batches: [EncodedBatch], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64> {
-        for batch in batches where batch.byteCount > configuration.maximumBatchBytes {
+        for batch in batches where batch.byteCount > configuration.maxMessageBytes {
             throw LogError(
                 .recordTooLarge,
-                "a batch of \(batch.byteCount) bytes, expected at most maximumBatchBytes = "
-                    + "\(configuration.maximumBatchBytes); nothing was appended")
+                "a batch of \(batch.byteCount) bytes, expected at most maxMessageBytes = "
+                    + "\(configuration.maxMessageBytes); nothing was appended")
         }
         let byteCount = batches.reduce(0) { $0 + $1.byteCount }
         try await waitForRoom(byteCount)
@@ -226,7 +226,7 @@ extension PartitionLog {
     private var roomInSegment: Int {
         let span = active.end.nextOffset - active.header.baseOffset
         // A batch of the largest size holds fewer records than bytes.
-        return span + Int64(configuration.maximumBatchBytes) > Int64(Int32.max) ? 0 : active.room
+        return span + Int64(configuration.maxMessageBytes) > Int64(Int32.max) ? 0 : active.room
     }
 
     private func publish(

@@ -180,7 +180,7 @@ import Testing
         var configuration = LogConfiguration.smallWithoutTail
         configuration.indexIntervalBytes = 64
         configuration.segmentBytes = 1 << 20
-        configuration.maximumBatchBytes = 100_000
+        configuration.maxMessageBytes = 100_000
         for seed in seeds(5) {
             var random = SplitMix64(seed: seed)
             let storage = SimulatedStorage(seed: seed)

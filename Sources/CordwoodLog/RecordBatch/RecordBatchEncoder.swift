@@ -14,9 +14,9 @@ package struct EncodedBatch: Sendable {
 /// The size is computed first and the bytes are written once, so a record costs no allocation; the
 /// CRC runs over the block while it is still in cache.
 package struct RecordBatchEncoder {
-    private let maximumBatchBytes: Int
+    private let maxMessageBytes: Int
 
-    package init(maximumBatchBytes: Int) { self.maximumBatchBytes = maximumBatchBytes }
+    package init(maxMessageBytes: Int) { self.maxMessageBytes = maxMessageBytes }
 
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes).
     ///
@@ -71,12 +71,12 @@ package struct RecordBatchEncoder {
             let body = Self.bodyByteCount(
                 records[plan.end], timestampDelta: delta, offsetDelta: plan.end - start)
             let count = body + ByteWriter.varintCount(Int64(body))
-            guard plan.byteCount + count <= maximumBatchBytes else {
+            guard plan.byteCount + count <= maxMessageBytes else {
                 if plan.end > start { break }
                 throw LogError(
                     .recordTooLarge,
                     "record \(start) needs a batch of \(plan.byteCount + count) bytes, expected at "
-                        + "most maximumBatchBytes = \(maximumBatchBytes); nothing was appended")
+                        + "most maxMessageBytes = \(maxMessageBytes); nothing was appended")
             }
             plan.byteCount += count
             plan.maxTimestamp = max(plan.maxTimestamp, timestamp)

@@ -116,7 +116,7 @@ import Testing
     @Test func aBatchInsideAValueIsNeverServed() throws {
         for shift in 0..<2 {
             var image = try SegmentImage(batches: 3)
-            let inner = try RecordBatchEncoder(maximumBatchBytes: 1 << 20)
+            let inner = try RecordBatchEncoder(maxMessageBytes: 1 << 20)
                 .encode([Record("forged")], now: 0)[0]
             inner.assign(baseOffset: image.end.nextOffset + Int64(shift))
             try image.append([Record(value: inner.block.array)])
