@@ -11,7 +11,7 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for half in 0..<2 as Range<UInt64> {
                 tasks.addTask {
-                    for seed in seeds(100) where seed % 2 == half {
+                    for seed in seeds(10_000) where seed % 2 == half {
                         var run = try await ModelRun(seed: seed)
                         try await run.run(operations: 20)
                     }
