@@ -20,7 +20,7 @@ import Testing
         try await withDirectory { directory in
             var configuration = LogConfiguration()
             configuration.segmentBytes = 256 << 10
-            configuration.maximumBatchBytes = 64 << 10
+            configuration.maxMessageBytes = 64 << 10
             configuration.tailBytes = 32 << 10
             for life in 0..<3 {
                 let storage = try await LinuxStorage.open(root: directory, .init(ioPath: ioPath))

@@ -9,7 +9,7 @@ import Testing
     private static func configuration(_ random: inout SplitMix64) -> LogConfiguration {
         LogConfiguration(
             segmentBytes: SegmentHeader.byteCount + [1600, 3000, 20_000][random.below(3)],
-            indexIntervalBytes: [64, 256, 1024][random.below(3)], maximumBatchBytes: 1600,
+            indexIntervalBytes: [64, 256, 1024][random.below(3)], maxMessageBytes: 1600,
             maximumQueuedBytes: 1 << 20, maximumGroupBytes: [512, 1 << 20][random.below(2)],
             tailBytes: random.coin() ? 0 : 1 << 20)
     }

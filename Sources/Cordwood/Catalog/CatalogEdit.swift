@@ -7,8 +7,11 @@ enum CatalogEdit: Equatable {
     case addTopic(name: String, TopicConfiguration)
     case addCollection(name: String, CollectionConfiguration)
 
-    private static let topicKind: UInt8 = 1
-    private static let collectionKind: UInt8 = 2
+    /// With six numbers for the log, as versions before this one wrote them.
+    private static let oldTopicKind: UInt8 = 1
+    private static let oldCollectionKind: UInt8 = 2
+    private static let topicKind: UInt8 = 3
+    private static let collectionKind: UInt8 = 4
 
     func encode() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -37,14 +40,17 @@ enum CatalogEdit: Equatable {
                 let size = reader.littleEndian(UInt32.self)
             else { return nil }
             switch kind {
-            case Self.topicKind:
-                guard let log = Self.log(&reader), reader.remaining == 0 else { return nil }
+            case Self.topicKind, Self.oldTopicKind:
+                guard let log = Self.log(&reader, isOld: kind == Self.oldTopicKind),
+                    reader.remaining == 0
+                else { return nil }
                 return .addTopic(
                     name: name, TopicConfiguration(partitions: Int(size), log: log))
-            case Self.collectionKind:
+            case Self.collectionKind, Self.oldCollectionKind:
                 guard let metric = Self.text(&reader).flatMap(Metric.init(rawValue:)),
                     let index = Self.text(&reader).flatMap(IndexKind.init(rawValue:)),
-                    let log = Self.log(&reader), reader.remaining == 0
+                    let log = Self.log(&reader, isOld: kind == Self.oldCollectionKind),
+                    reader.remaining == 0
                 else { return nil }
                 return .addCollection(
                     name: name,
@@ -67,10 +73,12 @@ enum CatalogEdit: Equatable {
     }
 
     private static func append(_ log: LogConfiguration, to bytes: inout [UInt8]) {
-        for value in [
-            log.segmentBytes, log.indexIntervalBytes, log.maximumBatchBytes,
-            log.maximumQueuedBytes, log.maximumGroupBytes, log.tailBytes,
-        ] { append(UInt64(value), to: &bytes) }
+        let pairs = log.encoded()
+        append(UInt16(pairs.count), to: &bytes)
+        for pair in pairs {
+            append(pair.tag, to: &bytes)
+            append(pair.value, to: &bytes)
+        }
     }
 
     private static func text(_ reader: inout ByteReader) -> String? {
@@ -79,7 +87,20 @@ enum CatalogEdit: Equatable {
         return String(validating: bytes, as: UTF8.self)
     }
 
-    private static func log(_ reader: inout ByteReader) -> LogConfiguration? {
+    private static func log(_ reader: inout ByteReader, isOld: Bool) -> LogConfiguration? {
+        if isOld { return oldLog(&reader) }
+        guard let count = reader.littleEndian(UInt16.self) else { return nil }
+        var pairs: [(UInt16, UInt64)] = []
+        for _ in 0..<count {
+            guard let tag = reader.littleEndian(UInt16.self),
+                let value = reader.littleEndian(UInt64.self)
+            else { return nil }
+            pairs.append((tag, value))
+        }
+        return LogConfiguration(encoded: pairs)
+    }
+
+    private static func oldLog(_ reader: inout ByteReader) -> LogConfiguration? {
         func next() -> Int? {
             reader.littleEndian(UInt64.self).flatMap { Int(exactly: $0) }
         }
@@ -87,7 +108,7 @@ enum CatalogEdit: Equatable {
             let group = next(), let tail = next()
         else { return nil }
         return LogConfiguration(
-            segmentBytes: segment, indexIntervalBytes: interval, maximumBatchBytes: batch,
+            segmentBytes: segment, indexIntervalBytes: interval, maxMessageBytes: batch,
             maximumQueuedBytes: queue, maximumGroupBytes: group, tailBytes: tail)
     }
 }

@@ -7,6 +7,13 @@ package struct EncodedBatch: Sendable {
     package let recordCount: Int
 
     package var byteCount: Int { block.count }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    var maxTimestamp: Int64 {
+        Int64(
+            bigEndian: block.unsafeBytes.loadUnaligned(
+                fromByteOffset: BatchHeader.maxTimestampPosition, as: Int64.self))
+    }
 }
 
 /// Turns records into Kafka record batches of version 2, one allocation a batch.
@@ -14,9 +21,9 @@ package struct EncodedBatch: Sendable {
 /// The size is computed first and the bytes are written once, so a record costs no allocation; the
 /// CRC runs over the block while it is still in cache.
 package struct RecordBatchEncoder {
-    private let maximumBatchBytes: Int
+    private let maxMessageBytes: Int
 
-    package init(maximumBatchBytes: Int) { self.maximumBatchBytes = maximumBatchBytes }
+    package init(maxMessageBytes: Int) { self.maxMessageBytes = maxMessageBytes }
 
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes).
     ///
@@ -71,12 +78,12 @@ package struct RecordBatchEncoder {
             let body = Self.bodyByteCount(
                 records[plan.end], timestampDelta: delta, offsetDelta: plan.end - start)
             let count = body + ByteWriter.varintCount(Int64(body))
-            guard plan.byteCount + count <= maximumBatchBytes else {
+            guard plan.byteCount + count <= maxMessageBytes else {
                 if plan.end > start { break }
                 throw LogError(
                     .recordTooLarge,
                     "record \(start) needs a batch of \(plan.byteCount + count) bytes, expected at "
-                        + "most maximumBatchBytes = \(maximumBatchBytes); nothing was appended")
+                        + "most maxMessageBytes = \(maxMessageBytes); nothing was appended")
             }
             plan.byteCount += count
             plan.maxTimestamp = max(plan.maxTimestamp, timestamp)
@@ -161,11 +168,11 @@ package struct RecordBatchEncoder {
 extension EncodedBatch {
     /// Gives the batch its place. Only the log that is about to write it calls this, once, before
     /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64) {
+    func assign(baseOffset: Int64, epoch: Int32) {
         let bytes = block.unsafeMutableBytes
         bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
         bytes.storeBytes(
-            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            of: epoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
             as: Int32.self)
     }
 }

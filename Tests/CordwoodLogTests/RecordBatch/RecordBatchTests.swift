@@ -35,13 +35,13 @@ import Testing
             var random = SplitMix64(seed: seed)
             let records = (0..<1 + random.below(30)).map { _ in Self.randomRecord(&random) }
             let maximum = 1200 + random.below(2000)
-            let batches = try RecordBatchEncoder(maximumBatchBytes: maximum)
+            let batches = try RecordBatchEncoder(maxMessageBytes: maximum)
                 .encode(records, now: 42)
             var decoded: [Record] = []
             var offset: Int64 = 1000
             for encoded in batches {
                 #expect(encoded.byteCount <= maximum, "seed \(seed)")
-                encoded.assign(baseOffset: offset)
+                encoded.assign(baseOffset: offset, epoch: 0)
                 var cursor = SegmentCursor(
                     position: 0, nextOffset: offset, chain: BatchChain(value: 0))
                 let header = try cursor.next(in: encoded.block.unsafeBytes)
@@ -72,9 +72,9 @@ import Testing
             Record(
                 value: nil, headers: [RecordHeader(key: "h", value: [0xFF])], timestamp: 1003),
         ]
-        let encoded = try RecordBatchEncoder(maximumBatchBytes: 1 << 20).encode(records, now: 0)
+        let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)
         try #require(encoded.count == 1)
-        encoded[0].assign(baseOffset: 258)
+        encoded[0].assign(baseOffset: 258, epoch: 0)
         let checksummed: [UInt8] = [
             0x00, 0x00,  // attributes
             0x00, 0x00, 0x00, 0x01,  // last offset delta
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func refusesNoRecordsAndRecordsThatNoBatchHolds() async throws {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: 200)
+        let encoder = RecordBatchEncoder(maxMessageBytes: 200)
         await expectLogError(.emptyBatch) { _ = try encoder.encode([], now: 0) }
         let error = await expectLogError(.recordTooLarge) {
             _ = try encoder.encode(
@@ -125,21 +125,21 @@ import Testing
 
     @Test func splitsExactlyAtTheMaximum() throws {
         let records = (0..<10).map { Record(value: [UInt8($0)], timestamp: 1) }
-        let whole = try RecordBatchEncoder(maximumBatchBytes: 1 << 20).encode(records, now: 0)
+        let whole = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)
         try #require(whole.count == 1)
         let size = whole[0].byteCount
         #expect(
-            try RecordBatchEncoder(maximumBatchBytes: size).encode(records, now: 0).map(
+            try RecordBatchEncoder(maxMessageBytes: size).encode(records, now: 0).map(
                 \.recordCount)
                 == [10])
         #expect(
-            try RecordBatchEncoder(maximumBatchBytes: size - 1).encode(records, now: 0)
+            try RecordBatchEncoder(maxMessageBytes: size - 1).encode(records, now: 0)
                 .map(\.recordCount) == [9, 1])
     }
 
     @Test func timesTooFarApartOpenANewBatch() throws {
         let records = [Int64.min, -1, 0, Int64.max].map { Record(value: [1], timestamp: $0) }
-        let batches = try RecordBatchEncoder(maximumBatchBytes: 1 << 20).encode(records, now: 0)
+        let batches = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)
         #expect(batches.map(\.recordCount) == [2, 2])
     }
 
@@ -151,7 +151,7 @@ import Testing
             Record(value: Array("hello".utf8), headers: [RecordHeader(key: "n", value: nil)]),
             Record(key: nil, value: nil, timestamp: -9),
         ]
-        let encoded = try RecordBatchEncoder(maximumBatchBytes: 1 << 20).encode(records, now: 9)
+        let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 9)
         return encoded[0].block.array
     }
 

@@ -33,7 +33,7 @@ extension LogConfiguration {
     static var small: LogConfiguration {
         LogConfiguration(
             segmentBytes: SegmentHeader.byteCount + 2048, indexIntervalBytes: 256,
-            maximumBatchBytes: 1024, maximumQueuedBytes: 1 << 20, maximumGroupBytes: 1024,
+            maxMessageBytes: 1024, maximumQueuedBytes: 1 << 20, maximumGroupBytes: 1024,
             tailBytes: 512)
     }
 

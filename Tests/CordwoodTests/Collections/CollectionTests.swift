@@ -10,7 +10,7 @@ import Testing
         let storage = SimulatedStorage(seed: seed)
         let configuration = CollectionConfiguration(
             dimensions: 4, metric: .l2,
-            log: .init(segmentBytes: 20_000, maximumBatchBytes: 4_000))
+            log: .init(segmentBytes: 20_000, maxMessageBytes: 4_000))
         var database = try await Database.open(on: storage)
         var collection = try await database.collection("points", configuration)
         var model: [UInt64: Point] = [:]
@@ -86,7 +86,7 @@ import Testing
         let storage = SimulatedStorage(seed: seed)
         let configuration = CollectionConfiguration(
             dimensions: 2, metric: .innerProduct,
-            log: .init(segmentBytes: 9_000, maximumBatchBytes: 2_000))
+            log: .init(segmentBytes: 9_000, maxMessageBytes: 2_000))
         var acknowledged: Set<UInt64> = []
         var generator = SplitMix64(seed: seed)
         for life in 0..<3 as Range<UInt64> {

@@ -33,7 +33,7 @@ import Testing
     @Test func nothingIsAppendedWhenOneRecordIsTooLarge() async throws {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
         let topic = try await database.topic(
-            "orders", .init(partitions: 4, log: .init(maximumBatchBytes: 1_000)))
+            "orders", .init(partitions: 4, log: .init(maxMessageBytes: 1_000)))
         var records = (0..<20).map { Record("value", key: "key \($0)") }
         records.append(Record(key: [1], value: [UInt8](repeating: 0, count: 2_000)))
         do {
@@ -41,7 +41,7 @@ import Testing
             Issue.record("expected an error")
         } catch {
             #expect(error.code == .recordTooLarge)
-            #expect("\(error)".contains("maximumBatchBytes = 1000"), "\(error)")
+            #expect("\(error)".contains("maxMessageBytes = 1000"), "\(error)")
         }
         #expect(topic.partitions.allSatisfy { $0.endOffset == 0 })
         await #expect(throws: LogError.self) { _ = try await topic.append([]) }

@@ -1,0 +1,20 @@
+/// What a log has done since it was opened.
+public struct LogStatistics: Sendable, Hashable {
+    public var appendedRecords = 0
+    public var appendedBytes = 0
+    /// Writes; each is one group of batches.
+    public var groups = 0
+    /// Groups that were synced.
+    public var syncs = 0
+
+    public init() {}
+
+    public static func + (a: Self, b: Self) -> Self {
+        var sum = a
+        sum.appendedRecords += b.appendedRecords
+        sum.appendedBytes += b.appendedBytes
+        sum.groups += b.groups
+        sum.syncs += b.syncs
+        return sum
+    }
+}
