@@ -88,6 +88,8 @@ private struct History {
     /// Batches before this place in `stored` have been through the last pass.
     private var rewrittenEnd: Int64 = 0
     private var lastPass: Int64 = 0
+    /// When a pass first met each marker with nothing of its transaction left.
+    private var obsoleteAt: [Int64: Int64] = [:]
     private let remembers: Bool
 
     init(random: inout SplitMix64) { remembers = random.coin() }
@@ -144,6 +146,15 @@ private struct History {
             producers: producers)
         let last = stored.lastIndex { $0.header.baseOffset < mapping.end }
         guard let last else { return }
+        var observed: Set<Int64> = []
+        for batch in stored[...last] where batch.header.isTransactional {
+            let (producer, offset) = (batch.header.producerID, batch.header.baseOffset)
+            if !batch.header.isControl {
+                observed.insert(producer)
+            } else if observed.remove(producer) == nil, obsoleteAt[offset] == nil {
+                obsoleteAt[offset] = now
+            }
+        }
         var kept: [KeyedBatch] = []
         for (index, batch) in stored.enumerated() {
             guard index <= last else {
@@ -233,8 +244,20 @@ private struct History {
         }
     }
 
-    /// What is left of a transaction is followed by its own marker.
+    /// What is left of a transaction is followed by its own marker, and a marker has its grace.
     private func checkTransactions(_ context: Comment) throws {
+        let markers = Set(
+            stored.filter { $0.header.isControl && $0.header.recordCount == 1 }.map(
+                \.header.baseOffset))
+        for batch in appended where batch.header.isControl {
+            let offset = batch.header.baseOffset
+            let horizon = obsoleteAt[offset].map { $0 + Int64(Self.retention) }
+            if horizon.map({ lastPass < $0 }) ?? true {
+                #expect(markers.contains(offset), "marker \(offset), \(context.rawValue)")
+            } else if offset < rewrittenEnd {
+                #expect(!markers.contains(offset), "marker \(offset), \(context.rawValue)")
+            }
+        }
         for batch in stored where batch.header.isTransactional && !batch.header.isControl {
             func marker(in batches: [KeyedBatch]) -> Int64? {
                 batches.first {
