@@ -5,17 +5,16 @@ extension LogInspector {
     private static var windowBytes: Int { 4 << 20 }
 
     /// Inspects a segment that the manifest names.
-    mutating func inspect(_ segment: Manifest.Segment, logID: UInt64?) async throws {
-        let path = SegmentFiles.log(segment.baseOffset, in: directory)
+    mutating func inspect(_ segment: Listed, logID: UInt64?) async throws {
+        let path = SegmentFiles.log(segment.id, in: directory)
         countSegment()
         let file: S.File
         do throws(StorageError) { file = try await storage.open(path, .read) } catch {
             guard error.code == .notFound || error.code == .wrongKind else {
                 throw LogError(error, while: "opening \(path)")
             }
-            let end = segment.end?.nextOffset ?? segment.baseOffset
             return try damage(
-                path, at: nil, offsets: segment.baseOffset..<end,
+                path, at: nil, offsets: segment.seal?.offsets ?? 0..<0,
                 "the manifest names this segment: \(error)")
         }
         do {
@@ -28,29 +27,31 @@ extension LogInspector {
     }
 
     /// Inspects a segment file that no manifest vouches for, by what it says of itself.
-    mutating func inspectUnlisted(_ base: Int64, logID: UInt64?) async throws {
-        let path = SegmentFiles.log(base, in: directory)
+    mutating func inspectUnlisted(_ id: SegmentID, logID: UInt64?) async throws {
+        let path = SegmentFiles.log(id, in: directory)
         if logID != nil, try await ActiveSegment.isUnused(path, on: storage) {
             return try note(path, "not in the manifest, and without a batch: a roll left it")
         }
         try damage(path, at: nil, "expected the manifest to name this segment")
-        try await inspect(Manifest.Segment(baseOffset: base), logID: logID)
+        try await inspect(Listed(id: id), logID: logID)
     }
 
     private mutating func inspect(
-        _ file: S.File, _ segment: Manifest.Segment, logID: UInt64?
+        _ file: S.File, _ segment: Listed, logID: UInt64?
     ) async throws {
         let size = try await size(of: file)
         let page = try await window(of: file, at: 0, count: SegmentHeader.byteCount)
         let own = SegmentHeader.identity(page.unsafeBytes)
         let header = SegmentHeader(
-            logID: logID ?? own?.logID ?? 0, baseOffset: segment.baseOffset)
+            logID: logID ?? own?.logID ?? 0, baseOffset: segment.id.baseOffset,
+            generation: segment.id.generation)
         try show(
             .init(
                 .segment, file.path, at: 0,
                 [
-                    "state": segment.end == nil ? "active" : "sealed",
-                    "baseOffset": .integer(segment.baseOffset), "bytes": .count(size),
+                    "state": segment.seal == nil ? "active" : "sealed",
+                    "baseOffset": .integer(segment.id.baseOffset),
+                    "generation": .integer(Int64(segment.id.generation)), "bytes": .count(size),
                     "version": own.map { .integer(Int64($0.version)) } ?? "unknown",
                     "logID": own.map { .text(hexadecimal($0.logID)) } ?? "unknown",
                 ]))
@@ -61,27 +62,46 @@ extension LogInspector {
             // Nothing in a foreign file, or one of another version, means what it would mean here.
             if error.code != .damaged { return }
         }
-        let watermark = try showWatermarks(page, header, file.path, isSealed: segment.end != nil)
-        if let end = segment.end {
-            try show(
-                .init(
-                    .seal, file.path, at: end.position,
-                    [
-                        "nextOffset": .integer(end.nextOffset),
-                        "chain": .hexadecimal(end.chain.value),
-                    ]))
-            if size > end.position {
-                try note(
-                    file.path, at: end.position,
-                    "\(size - end.position) bytes behind the seal, which nobody reads")
-            }
+        let watermark = try showWatermarks(page, header, file.path, isSealed: segment.seal != nil)
+        try showSeal(page, header, segment, file.path)
+        if let end = segment.seal?.end, size > end.position {
+            try note(
+                file.path, at: end.position,
+                "\(size - end.position) bytes behind the seal, which nobody reads")
         }
-        let index = try await inspectIndex(header, segment.end, watermark)
-        let extent =
-            segment.end.map { SegmentInspector.Extent.sealed($0) } ?? .active(watermark)
+        let index = try await inspectIndex(header, segment.seal?.end, watermark)
+        let rules = BatchRules(
+            offsets: segment.seal?.isCompacted == true ? .increasing : .consecutive,
+            epochs: segment.epochs)
         let walk = SegmentInspector(
-            header: header, extent: extent, gaps: segment.gaps, index: index, fileByteCount: size)
+            header: header, extent: segment.seal.map { .sealed($0.end) } ?? .active(watermark),
+            gaps: segment.gaps, index: index, rules: rules, fileByteCount: size)
         try await inspect(file, walk)
+    }
+
+    /// Shows the segment's own seal. The manifest decides where a segment ends; its slot is missing
+    /// in segments that recovery sealed, and differs where the log was truncated since.
+    private func showSeal(
+        _ page: MemoryBlock, _ header: SegmentHeader, _ segment: Listed, _ path: StoragePath
+    ) throws {
+        let slot = SealSlot.decode(page.unsafeBytes, header: header)
+        if let slot {
+            var item = InspectionItem(.seal, path, at: SealSlot.position)
+            item.fields = slot.fields
+            try show(item)
+        }
+        guard let seal = segment.seal else { return }
+        var bare = seal
+        bare.gaps = []
+        if slot != bare {
+            try note(
+                path, at: SealSlot.position,
+                slot == nil
+                    ? "no sound seal slot; the manifest seals the segment at byte "
+                        + "\(seal.end.position), offset \(seal.end.nextOffset)"
+                    : "the manifest decides: it ends at byte \(seal.end.position), offset "
+                        + "\(seal.end.nextOffset)")
+        }
     }
 
     /// Shows the slots and returns the newest sound watermark.

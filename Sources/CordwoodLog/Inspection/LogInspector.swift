@@ -26,31 +26,53 @@ package struct LogInspector<S: Storage> {
         self.emit = emit
     }
 
+    /// A segment as the manifest lists it.
+    struct Listed {
+        var id: SegmentID
+        /// Nil for the active segment.
+        var seal: SegmentInfo?
+        var gaps: [Gap] = []
+        /// The epochs that its batches must carry.
+        var epochs = EpochCache()
+    }
+
     /// Inspects the whole log. Throws ``LogError/Code/storage`` where a file cannot be read, and
     /// what `emit` throws.
     package mutating func run() async throws {
-        let files = try await files()
-        guard files.contains("manifest") else {
+        let names = try await files()
+        let files = names.compactMap(SegmentFiles.id(ofLogNamed:)).sorted()
+        guard names.contains("manifest") else {
             try damage(directory, at: nil, "expected a manifest, found none")
-            for base in files.compactMap(SegmentFiles.baseOffset(ofLogNamed:)) {
-                try await inspectUnlisted(base, logID: nil)
-            }
+            for id in files { try await inspectUnlisted(id, logID: nil) }
             return
         }
         let path = try directory.appending("manifest")
         let (manifest, logID) = try await inspectManifest(path)
-        for segment in manifest.segments where isWanted(segment.baseOffset) {
+        var listed = manifest.sealed.map {
+            Listed(id: $0.id, seal: $0, gaps: $0.gaps, epochs: manifest.epochs)
+        }
+        if let active = manifest.active {
+            listed.append(Listed(id: active.id, gaps: active.gaps, epochs: manifest.epochs))
+        }
+        for segment in listed where isWanted(segment.id) {
             try Task.checkCancellation()
             try await inspect(segment, logID: logID)
         }
-        let listed = Set(manifest.segments.map(\.baseOffset))
-        for base in files.compactMap(SegmentFiles.baseOffset(ofLogNamed:))
-        where !listed.contains(base) && isWanted(base) {
-            try await inspectUnlisted(base, logID: logID)
+        let known = Set(listed.map(\.id))
+        for id in files where !known.contains(id) && isWanted(id) {
+            if manifest.garbage.contains(id) {
+                try note(
+                    SegmentFiles.log(id, in: directory),
+                    "the manifest has given it up; opening removes it")
+            } else {
+                try await inspectUnlisted(id, logID: logID)
+            }
         }
     }
 
-    private func isWanted(_ base: Int64) -> Bool { (options.baseOffset ?? base) == base }
+    private func isWanted(_ id: SegmentID) -> Bool {
+        (options.baseOffset ?? id.baseOffset) == id.baseOffset
+    }
 
     private func files() async throws(LogError) -> [String] {
         do throws(StorageError) {

@@ -40,6 +40,7 @@ struct SegmentInspector {
     let gaps: [Gap]
     /// Entries that are known to belong to this life of the segment.
     let index: OffsetIndex
+    let rules: BatchRules
     let fileByteCount: Int
     private(set) var cursor: SegmentCursor
     /// False from damage on, up to where the chain is known again.
@@ -51,12 +52,14 @@ struct SegmentInspector {
     private var hasEnded = false
 
     init(
-        header: SegmentHeader, extent: Extent, gaps: [Gap], index: OffsetIndex, fileByteCount: Int
+        header: SegmentHeader, extent: Extent, gaps: [Gap], index: OffsetIndex,
+        rules: BatchRules = .appended, fileByteCount: Int
     ) {
         self.header = header
         self.extent = extent
         self.gaps = gaps
         self.index = index
+        self.rules = rules
         self.fileByteCount = fileByteCount
         cursor = .start(logID: header.logID, baseOffset: header.baseOffset)
         anchor = cursor
@@ -99,7 +102,7 @@ struct SegmentInspector {
             rebasing: window[..<min(window.count, limit - cursor.position)])
         let place = cursor
         do throws(BatchProblem) {
-            return .batch(try cursor.next(in: bytes), at: place)
+            return .batch(try cursor.next(in: bytes, rules: rules), at: place)
         } catch {
             if case .truncated(let needed, _) = error, bytes.count < limit - cursor.position {
                 return .needs(min(needed, limit - cursor.position))
@@ -193,7 +196,7 @@ struct SegmentInspector {
         if bytes.count < wanted { return .needs(wanted) }
         let found: (place: SegmentCursor, knowsChain: Bool)?
         if landmark.position - cursor.position <= Self.maximumWindowBytes {
-            found = cursor.survivor(in: bytes, before: landmark)
+            found = cursor.survivor(in: bytes, before: landmark, rules: rules)
         } else {
             // No known place is near, so the first sound batch has to do.
             found = soundBatch(in: bytes, from: 1).map { ($0, false) }
@@ -233,7 +236,9 @@ struct SegmentInspector {
     ) -> SegmentCursor? {
         guard start < bytes.count else { return nil }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        return SegmentCursor.firstBatch(in: rest, minimumOffset: cursor.nextOffset).map {
+        return SegmentCursor.firstBatch(
+            in: rest, minimumOffset: cursor.nextOffset, rules: rules
+        ).map {
             SegmentCursor(
                 position: cursor.position + start + $0.position, nextOffset: $0.header.baseOffset,
                 chain: cursor.chain)

@@ -100,7 +100,7 @@ import Testing
     @Test func goesOnBehindDamageAndTellsItsPlace() async throws {
         let storage = SimulatedStorage(seed: 4)
         _ = try await makeLog(storage)
-        let first = SegmentFiles.log(0, in: try logPath())
+        let first = SegmentFiles.log(SegmentID(baseOffset: 0), in: try logPath())
         try storage.flip(first, byte: SegmentHeader.byteCount + 100)
         let (items, report) = try await inspect(storage)
         #expect(report.damage.count == 1)
@@ -124,7 +124,7 @@ import Testing
     @Test func aMissingAndAForeignSegmentAreDamage() async throws {
         let storage = SimulatedStorage(seed: 6)
         _ = try await makeLog(storage)
-        let first = SegmentFiles.log(0, in: try logPath())
+        let first = SegmentFiles.log(SegmentID(baseOffset: 0), in: try logPath())
         let (items, _) = try await inspect(storage)
         let second = try #require(
             items.filter { $0.kind == .segment }.map(\.path).dropFirst().first)
