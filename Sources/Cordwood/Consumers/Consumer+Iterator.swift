@@ -91,21 +91,24 @@ extension Consumer {
         /// Fetches from a partition, if it has anything at its position.
         private mutating func fetch(_ index: Int) async throws(DatabaseError) -> Bool {
             let place = places[index]
+            consumer.followTruncations(index, generation)
             guard let position = consumer.position(index, generation) else { return false }
-            let (start, end) = (place.partition.startOffset, place.partition.endOffset)
-            guard position >= start, position <= end else {
+            let partition = place.partition
+            guard position >= partition.startOffset, position <= partition.endOffset else {
                 try consumer.resetPosition(index, generation, place, from: position)
                 return true
             }
-            if position == end { return false }
+            let isolation = consumer.configuration.isolationLevel
+            if position >= partition.endOffset(for: isolation) { return false }
             let bytes = consumer.configuration.fetchBytes(partitions: places.count)
             let batches: [RecordBatch]
             do throws(LogError) {
-                batches = try await place.partition.log.read(from: position, maximumBytes: bytes)
+                batches = try await partition.log.read(
+                    from: position, maximumBytes: bytes, isolation: isolation)
             } catch {
                 if error.code == .closed, consumer.configuration.following { return false }
                 // Retention may have been faster: the position is judged anew.
-                if error.code == .offsetOutOfRange, place.partition.startOffset > position {
+                if error.code == .offsetOutOfRange, partition.startOffset > position {
                     return true
                 }
                 throw DatabaseError(error, "\(place.name)")

@@ -38,6 +38,8 @@ public final class Consumer: AsyncSequence, Sendable {
         var position: Int64
         /// The position that needs no commit: what was committed, or begun with.
         var committed: Int64
+        /// How many truncations of the log this place knows of.
+        var truncationCount: Int
     }
 
     private struct State {
@@ -136,7 +138,10 @@ extension Consumer {
     public func commit(
         _ record: ConsumerRecord, metadata: String = "", acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) {
-        let offset = CommittedOffset(record.record.offset + 1, metadata: metadata)
+        let log = topics[record.place.topic]?.partitions[record.place.partition].log
+        let offset = CommittedOffset(
+            record.record.offset + 1,
+            leaderEpoch: log?.epochs.epoch(at: record.record.offset) ?? -1, metadata: metadata)
         try offset.validate(record.place)
         let refused = try await commits.withLock { () async throws(DatabaseError) in
             try await write([record.place: (offset, record.since)], acknowledge)
@@ -157,7 +162,10 @@ extension Consumer {
         let (offsets, revoked) = state.withLock { state in
             var offsets: [TopicPartition: (CommittedOffset, Int32)] = [:]
             for place in state.places where place.position != place.committed {
-                offsets[place.name] = (CommittedOffset(place.position), place.since)
+                let epoch = place.partition.log.epochs.epoch(at: place.position - 1)
+                offsets[place.name] = (
+                    CommittedOffset(place.position, leaderEpoch: epoch), place.since
+                )
             }
             return (offsets, state.revoked)
         }
@@ -240,9 +248,10 @@ extension Consumer {
                 state.places = assigned.sorted { $0.key < $1.key }.map { name, since in
                     if let place = before[name], place.since == since { return place }
                     let position = committed[name]?.offset ?? -1
+                    let partition = topics[name.topic]!.partitions[name.partition]
                     return Place(
-                        name: name, partition: topics[name.topic]!.partitions[name.partition],
-                        since: since, position: position, committed: position)
+                        name: name, partition: partition, since: since, position: position,
+                        committed: position, truncationCount: partition.log.truncations.count)
                 }
                 for (name, place) in before
                 where place.since != assigned[name] && place.position != place.committed {
@@ -267,6 +276,20 @@ extension Consumer {
         }
     }
 
+    /// Goes back to where a partition's log was truncated, if that is before the position: what
+    /// lies there now is not what was handed out.
+    func followTruncations(_ index: Int, _ generation: Int32) {
+        state.withLock { state in
+            guard state.generation == generation else { return }
+            let place = state.places[index]
+            let truncations = place.partition.log.truncations
+            guard truncations.count > place.truncationCount else { return }
+            let lowest = truncations[place.truncationCount...].min() ?? place.position
+            state.places[index].truncationCount = truncations.count
+            state.places[index].position = Swift.min(place.position, lowest)
+        }
+    }
+
     /// Moves a partition's position on, unless someone else has moved it.
     func advance(_ index: Int, _ generation: Int32, from old: Int64, to new: Int64) -> Bool {
         state.withLock { state in
@@ -286,7 +309,7 @@ extension Consumer {
         let new: Int64
         switch configuration.autoOffsetReset {
         case .earliest: new = partition.startOffset
-        case .latest: new = partition.endOffset
+        case .latest: new = partition.endOffset(for: configuration.isolationLevel)
         case .none:
             throw DatabaseError(
                 .offsetOutOfRange,
@@ -308,16 +331,19 @@ extension Consumer {
 
     /// Suspends until one of the partitions has a record at its position, or the members change.
     func waitForWork(_ places: [Place], _ generation: Int32) async {
-        let session = group.session
+        let (session, isolation) = (group.session, configuration.isolationLevel)
         await withTaskGroup(of: Void.self) { tasks in
             for place in places {
                 tasks.addTask {
-                    await place.partition.log.waitForRecords(at: place.position)
+                    await place.partition.log.waitForRecords(
+                        at: place.position, isolation: isolation)
                 }
             }
             tasks.addTask { await session.waitForChange(after: generation) }
             // Wakes when the database is closed, for one that has no partition.
-            if let log = anyLog { tasks.addTask { await log.waitForRecords(at: .max) } }
+            if let log = anyLog {
+                tasks.addTask { await log.waitForRecords(at: .max, isolation: .logEnd) }
+            }
             await tasks.next()
             tasks.cancelAll()
         }

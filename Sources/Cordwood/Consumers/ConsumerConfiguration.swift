@@ -1,3 +1,5 @@
+public import CordwoodLog
+
 /// Where a consumer begins in a partition for which its group has committed nothing, or something
 /// that the log no longer holds (Kafka: `auto.offset.reset`).
 public enum AutoOffsetReset: String, Sendable, Hashable, CaseIterable {
@@ -14,6 +16,9 @@ public struct ConsumerConfiguration: Sendable, Hashable {
     /// Where there is nothing to go on from. Kafka's default is `latest`, which skips what was
     /// written before a group first reads; here nothing is skipped unless it is asked for.
     public var autoOffsetReset: AutoOffsetReset
+    /// Which records are handed out (`isolation.level`). Kafka's default is `uncommitted`, which
+    /// serves records of transactions that are then aborted.
+    public var isolationLevel: Isolation
     /// Commits what was handed out before, when the next record is asked for and so much time has
     /// passed; nil leaves commits to the caller (`auto.commit.interval.ms`; Kafka's default: 5000).
     public var autoCommitIntervalMilliseconds: Int?
@@ -27,11 +32,13 @@ public struct ConsumerConfiguration: Sendable, Hashable {
     public var following: Bool
 
     public init(
-        autoOffsetReset: AutoOffsetReset = .earliest, autoCommitIntervalMilliseconds: Int? = nil,
+        autoOffsetReset: AutoOffsetReset = .earliest, isolationLevel: Isolation = .committed,
+        autoCommitIntervalMilliseconds: Int? = nil,
         maxPartitionFetchBytes: Int = 1 << 20, fetchMaxBytes: Int = 50 << 20,
         following: Bool = true
     ) {
         self.autoOffsetReset = autoOffsetReset
+        self.isolationLevel = isolationLevel
         self.autoCommitIntervalMilliseconds = autoCommitIntervalMilliseconds
         self.maxPartitionFetchBytes = maxPartitionFetchBytes
         self.fetchMaxBytes = fetchMaxBytes

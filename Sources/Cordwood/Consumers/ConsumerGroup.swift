@@ -11,7 +11,7 @@ public enum ResetTarget: Sendable, Hashable {
     func offset(in partition: Partition) -> Int64 {
         switch self {
         case .earliest: partition.startOffset
-        case .latest: partition.endOffset
+        case .latest: partition.highWatermark
         }
     }
 }
@@ -107,13 +107,13 @@ public final class ConsumerGroup: Sendable {
     }
 
     /// How many offsets of each of a topic's partitions lie between what the group has committed
-    /// and the end that readers see; nil where it has committed nothing.
-    public func lag(of topic: Topic) async -> [Int64?] {
+    /// and the end that readers of an isolation see; nil where it has committed nothing.
+    public func lag(of topic: Topic, isolation: Isolation = .committed) async -> [Int64?] {
         let committed = await coordinator.committed(name)
         return topic.partitions.map { partition in
             committed[TopicPartition(topic.name, partition.number)].map {
                 // Retention may have passed the group by, and a truncation may have cut it short.
-                max(0, partition.endOffset - max($0.offset, partition.startOffset))
+                max(0, partition.endOffset(for: isolation) - max($0.offset, partition.startOffset))
             }
         }
     }

@@ -20,8 +20,10 @@ actor GroupCoordinator {
         resolveTopic: @escaping @Sendable (String) async throws(DatabaseError) -> Topic
     ) async throws(DatabaseError) -> GroupCoordinator {
         var table = OffsetTable(appliedOffset: log.startOffset)
-        var records = RecordSequence(log, from: log.startOffset, following: false)
-            .makeAsyncIterator()
+        // Offsets that belong to a transaction count once it is committed.
+        var records = RecordSequence(
+            log, from: log.startOffset, following: false, isolation: .committed
+        ).makeAsyncIterator()
         while true {
             let next: StoredRecord?
             do { next = try await records.next() } catch { throw Self.failure(error) }

@@ -87,7 +87,7 @@ import Testing
         #expect(await group.committed().count == 200)
         let log = try await database.registry.topic(
             InternalTopic.consumerOffsets.rawValue, creating: nil)[0].log
-        #expect(try await log.read(from: 0, maximumBytes: 1 << 24).count == 1)
+        #expect(try await log.read(from: 0, maximumBytes: 1 << 24, isolation: .logEnd).count == 1)
         try await database.close()
     }
 

@@ -328,3 +328,61 @@ private final class Shared<Value: Sendable>: Sendable {
         try await database.close()
     }
 }
+
+@Suite struct ConsumerLogChangeTests {
+    private func topicOfTen() async throws -> (Database, Topic, ConsumerGroup) {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("orders")
+        for number in 0..<10 { _ = try await topic.append([Record("\(number)")]) }
+        return (database, topic, try await database.consumerGroup("billing"))
+    }
+
+    @Test func aConsumerThatRetentionPassedByBeginsWhereTheLogDoes() async throws {
+        let (database, topic, group) = try await topicOfTen()
+        let consumer = try group.consumer(of: topic, .init(following: false))
+        var iterator = consumer.makeAsyncIterator()
+        for _ in 0..<3 { _ = try await iterator.next() }
+        try await topic[0].log.deleteRecords(before: 5)
+        var fresh = consumer.makeAsyncIterator()
+        #expect(try await fresh.next()?.text == "5")
+        try await database.close()
+    }
+
+    @Test func aConsumerGoesBackToWhereItsLogWasTruncated() async throws {
+        let (database, topic, group) = try await topicOfTen()
+        let place = TopicPartition("orders", 0)
+        let consumer = try group.consumer(of: topic, .init(following: false))
+        var iterator = consumer.makeAsyncIterator()
+        for _ in 0..<9 { _ = try await iterator.next() }
+        try await consumer.commit()
+        #expect(await group.committed(place)?.offset == 9)
+        #expect(await group.lag(of: topic) == [1])
+        try await topic[0].log.startEpoch(3)
+        #expect(try await topic[0].log.truncate(to: 7) == 7)
+        _ = try await topic.append((0..<4).map { Record("new \($0)") })
+        var again = consumer.makeAsyncIterator()
+        #expect(try await again.next()?.text == "new 0")
+        try await consumer.commit()
+        #expect(await group.committed(place)?.offset == 8)
+        try await database.close()
+    }
+
+    @Test func beyondTheHighWatermarkNothingIsHandedOut() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("orders")
+        for number in 0..<4 { _ = try await topic.append([Record("\(number)")]) }
+        topic[0].log.setHighWatermark(2)
+        let group = try await database.consumerGroup("billing")
+        let consumer = try group.consumer(of: topic, .init(following: false))
+        var found: [String] = []
+        for try await record in consumer { found.append(record.text!) }
+        #expect(found == ["0", "1"])
+        try await consumer.commit()
+        #expect(await group.lag(of: topic) == [0])
+        #expect(await group.lag(of: topic, isolation: .logEnd) == [2])
+        topic[0].log.setHighWatermark(nil)
+        for try await record in consumer { found.append(record.text!) }
+        #expect(found == ["0", "1", "2", "3"])
+        try await database.close()
+    }
+}
