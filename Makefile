@@ -19,7 +19,7 @@ SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Check for Swift, liburing and OpenBLAS; install what is missing with apt-get
+deps: ## Check for Swift and the C libraries; install what is missing with apt-get
 	@.ci/dependencies build
 
 build: deps ## Build the library and the command, optimised
