@@ -1,12 +1,15 @@
+/// The bits of a batch's attributes, as Kafka defines them.
 extension BatchHeader {
-    static let attributesPosition = 21
-    private static let codecMask: Int16 = 0b111
-    private static let appendTimeBit: Int16 = 1 << 3
+    static let codecMask: Int16 = 0x07
+    static let logAppendTimeFlag: Int16 = 0x08
+    static let transactionalFlag: Int16 = 0x10
+    static let controlFlag: Int16 = 0x20
+    static let deleteHorizonFlag: Int16 = 0x40
 
-    /// How the records are compressed; nil for a number that Kafka gives no meaning.
-    var codec: Codec? { Codec(rawValue: UInt8(attributes & Self.codecMask)) }
-
-    /// Whether every record has the batch's maximum timestamp, the time at which it was appended,
-    /// whatever the record itself says.
-    var hasAppendTime: Bool { attributes & Self.appendTimeBit != 0 }
+    /// Whether the log's clock stamped the records, and not the producer's.
+    var isLogAppendTime: Bool { attributes & Self.logAppendTimeFlag != 0 }
+    /// Whether the batch is part of a transaction, or ends one.
+    var isTransactional: Bool { attributes & Self.transactionalFlag != 0 }
+    /// Whether the batch holds a marker in the place of records.
+    var isControl: Bool { attributes & Self.controlFlag != 0 }
 }

@@ -47,7 +47,7 @@ extension RecordBatch {
         guard let codec = header.codec else {
             throw LogError(
                 .unsupportedCodec,
-                "the batch at offset \(baseOffset) has codec \(header.attributes & 0b111), expected "
+                "the batch at offset \(baseOffset) has codec \(header.attributes & BatchHeader.codecMask), expected "
                     + Codec.allCases.map { "\($0.rawValue) (\($0))" }.joined(separator: ", "))
         }
         let section = MemorySlice(

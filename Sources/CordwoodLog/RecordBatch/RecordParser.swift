@@ -45,7 +45,7 @@ struct RecordParser {
     }
 
     private func timestamp(_ delta: Int64) -> Int64? {
-        if header.hasAppendTime { return header.maxTimestamp }
+        if header.isLogAppendTime { return header.maxTimestamp }
         let (timestamp, overflow) = header.baseTimestamp.addingReportingOverflow(delta)
         return overflow ? nil : timestamp
     }
