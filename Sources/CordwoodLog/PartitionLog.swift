@@ -13,8 +13,6 @@ public import CordwoodStorage
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
-    public nonisolated let configuration: LogConfiguration
-    public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
     nonisolated let state: PartitionState<S>
@@ -23,13 +21,22 @@ public actor PartitionLog<S: Storage>: Log {
         executor.asUnownedSerialExecutor()
     }
 
-    let manifestLog: EditLog<S.File>
+    let manifest: ManifestStore<S>
+    let structure = StructureLock()
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
-    private var commit: GroupCommit<Waiter>
-    private var isCommitting = false
-    private var failure: LogError?
-    private var isClosing = false
+    var commit: GroupCommit<Waiter>
+    var ledger: ProducerLedger
+    /// The offsets of the producer snapshots on disk, in order.
+    var producerSnapshots: [Int64] = []
+    /// Where the active segment ended at the last of them.
+    var checkpointedPosition = 0
+    nonisolated let transactionIndexes = TransactionIndexCache()
+    /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
+    var groupWaiters: [CheckedContinuation<Void, Never>] = []
+    private(set) var isCommitting = false
+    private(set) var failure: LogError?
+    private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
     private var roomWaiters: [RoomWaiter] = []
     private var nextTicket: UInt64 = 0
@@ -61,30 +68,38 @@ public actor PartitionLog<S: Storage>: Log {
         var recovery = PartitionRecovery(
             storage: storage, directory: directory, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
-        return PartitionLog(
+        let log = PartitionLog(
             opened, report: recovery.report, directory: directory, storage: storage,
             configuration: configuration)
+        try await log.recoverProducers()
+        return log
     }
 
     private init(
         _ opened: sending PartitionRecovery<S>.Opened, report: RecoveryReport,
         directory: StoragePath, storage: S, configuration: LogConfiguration
     ) {
-        self.configuration = configuration
         self.storage = storage
         self.directory = directory
-        recovery = report
         executor = storage.executor
-        manifestLog = opened.manifestLog
+        manifest = opened.manifest
         active = opened.active
         indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
+        ledger = ProducerLedger(
+            ProducerSnapshot(
+                at: opened.active.end.nextOffset, segmentBase: opened.active.header.baseOffset))
         state = PartitionState(
             .init(
-                sealed: opened.sealed, activeFile: opened.active.file,
+                configuration: configuration,
+                startOffset: max(
+                    manifest.manifest.startOffset,
+                    opened.sealed.first?.baseOffset ?? opened.active.header.baseOffset),
+                epochs: manifest.manifest.epochs, sealed: opened.sealed,
+                activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
                 end: opened.active.end, durableOffset: opened.active.end.nextOffset,
-                tail: Tail(maximumBytes: configuration.tailBytes)))
+                tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
     public nonisolated func append(
@@ -116,6 +131,10 @@ public actor PartitionLog<S: Storage>: Log {
         grantedBytes -= byteCount
         if let failure { throw poisoned(by: failure) }
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
+        if let offsets = try admit(batches) {
+            try await wait(for: offsets, acknowledge)
+            return offsets
+        }
         if acknowledge == .memory {
             let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
             startCommitting()
@@ -148,6 +167,8 @@ public actor PartitionLog<S: Storage>: Log {
         isClosing = true
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await structure.acquire()
+        defer { structure.release() }
         if let failure {
             // A poisoned log vouches for nothing: recovery decides what the disk holds.
             closeError = poisoned(by: failure)
@@ -159,7 +180,7 @@ public actor PartitionLog<S: Storage>: Log {
         // Readers are told before the files go.
         state.publish { $0.isClosed = true }
         await active.file.close()
-        await manifestLog.close()
+        await manifest.close()
         for waiter in closeWaiters { waiter.resume() }
         closeWaiters = []
         if let closeError { throw closeError }
@@ -169,6 +190,7 @@ public actor PartitionLog<S: Storage>: Log {
         try await active.settle()
         state.publish { [active] in $0.durableOffset = active.end.nextOffset }
         try await writeIndexPages(includingLast: true)
+        await writeLastProducerSnapshot()
     }
 }
 
@@ -187,10 +209,16 @@ extension PartitionLog {
     /// Writes groups until the queue is empty or a write fails.
     private func commitGroups() async {
         while !commit.isEmpty, failure == nil {
-            do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+            await structure.acquire()
+            if failure == nil {
+                do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+            }
+            structure.release()
+            resumeGroupWaiters()
             admitWaiters()
         }
         isCommitting = false
+        resumeGroupWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -198,20 +226,26 @@ extension PartitionLog {
     private func commitGroup() async throws(StorageError) {
         let limits = GroupCommit<Waiter>.Limits(
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
+        let epoch = manifest.manifest.epochs.latest
+        try await noteProducers()
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
-        guard !group.isEmpty else { return try await roll() }
+        if commit.isEmpty && group.isEmpty { return }
+        guard !group.isEmpty else { return try await rollLocked() }
         var end = active.end
+        var times = active.times
+        times.lastAppendTime = storage.clock.millisecondsNow()
         var cursors: [SegmentCursor] = []
         cursors.reserveCapacity(group.count)
         for entry in group {
             cursors.append(end)
-            entry.batch.assign(baseOffset: entry.baseOffset)
+            entry.batch.assign(baseOffset: entry.baseOffset, epoch: epoch)
             end.advance(
                 over: entry.batch, nextOffset: entry.baseOffset + Int64(entry.batch.recordCount))
+            times.absorb(maxTimestamp: entry.batch.maxTimestamp, lastOffset: end.nextOffset - 1)
         }
         let sync = group.contains { $0.acknowledge == .durable }
         do throws(StorageError) {
-            try await active.write(group.map(\.batch), to: end, sync: sync)
+            try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
         } catch {
             let reason = LogError(error, while: "writing to \(directory)")
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
@@ -220,6 +254,7 @@ extension PartitionLog {
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
         try await writeIndexPages(includingLast: false)
+        await checkpointProducers()
     }
 
     /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
@@ -240,6 +275,7 @@ extension PartitionLog {
                 RecordBatch(verified: $0, MemorySlice(entry.batch.block))
             }
         }
+        let change = ledger.publish(batches)
         state.publish { snapshot in
             for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
             for batch in batches {
@@ -248,6 +284,9 @@ extension PartitionLog {
                 snapshot.tail.append(batch)
             }
             snapshot.end = end
+            if let change {
+                snapshot.transactions.apply(change, highWatermark: snapshot.highWatermark)
+            }
             snapshot.statistics.groups += 1
             if synced {
                 snapshot.statistics.syncs += 1
@@ -256,13 +295,14 @@ extension PartitionLog {
         }
     }
 
-    private func poison(_ error: StorageError) {
+    func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
+        ledger.rollBack()
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 
-    private func poisoned(by reason: LogError) -> LogError {
+    func poisoned(by reason: LogError) -> LogError {
         LogError(
             .poisoned,
             "\(directory) takes no more appends after \(reason.message); reads keep working; "
@@ -313,7 +353,7 @@ extension PartitionLog {
         admitWaiters()
     }
 
-    private func admitWaiters() {
+    func admitWaiters() {
         var count = 0
         while count < roomWaiters.count, hasRoom(roomWaiters[count].byteCount) {
             grantedBytes += roomWaiters[count].byteCount

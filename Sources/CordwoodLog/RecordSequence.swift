@@ -1,8 +1,10 @@
-/// The batches of a log from an offset on, as they lie on disk.
+/// The batches of a log from an offset on, as they lie on disk: with the control batches that end
+/// transactions, which replicas need, but for readers of ``Isolation/committed``.
 ///
 /// Pulls: nothing is read before it is asked for, which is all the back-pressure there is. With
 /// `following` it waits at the end for more; it ends when the log is closed or the task cancelled.
-/// Iterators are independent of each other and of the writer.
+/// Iterators are independent of each other and of the writer. One that is beyond the place where the
+/// log was truncated to throws ``LogError/Code/truncated`` and goes on from there.
 public struct BatchSequence: AsyncSequence, Sendable {
     public typealias Element = RecordBatch
     public typealias Failure = LogError
@@ -10,15 +12,19 @@ public struct BatchSequence: AsyncSequence, Sendable {
     let log: any Log
     let start: Int64
     let following: Bool
+    let isolation: Isolation
 
-    public init(_ log: any Log, from start: Int64, following: Bool) {
+    public init(
+        _ log: any Log, from start: Int64, following: Bool, isolation: Isolation = .uncommitted
+    ) {
         self.log = log
         self.start = start
         self.following = following
+        self.isolation = isolation
     }
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(log: log, offset: start, following: following)
+        Iterator(log: log, offset: start, following: following, isolation: isolation)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -29,12 +35,17 @@ public struct BatchSequence: AsyncSequence, Sendable {
         /// The next offset to be read.
         var offset: Int64
         let following: Bool
+        let isolation: Isolation
+        /// How many truncations of the log this reader knows of.
+        private var truncationCount: Int
         private var batches: ArraySlice<RecordBatch> = []
 
-        init(log: any Log, offset: Int64, following: Bool) {
+        init(log: any Log, offset: Int64, following: Bool, isolation: Isolation) {
             self.log = log
             self.offset = offset
             self.following = following
+            self.isolation = isolation
+            truncationCount = log.truncations.count
         }
 
         /// The next batch; after an error, asking again reads at the same place again.
@@ -43,34 +54,55 @@ public struct BatchSequence: AsyncSequence, Sendable {
         ) async throws(LogError) -> RecordBatch? {
             while batches.isEmpty {
                 if Task.isCancelled { return nil }
+                let end: Int64
                 do throws(LogError) {
-                    batches = try await log.read(from: offset, maximumBytes: Self.readBytes)[...]
+                    try noteTruncations()
+                    end = log.end(for: isolation)
+                    batches = try await log.read(
+                        from: offset, maximumBytes: Self.readBytes, isolation: isolation)[...]
                 } catch {
                     // The log may be closed between two batches; for a follower that is the end.
                     if following, error.code == .closed { return nil }
                     throw error
                 }
                 if !batches.isEmpty { break }
+                // Up to here there was nothing for this reader: the rest was aborted or compacted.
+                offset = Swift.max(offset, end)
                 guard following, !log.isClosed else { return nil }
-                await log.waitForRecords(at: offset)
+                await log.waitForRecords(at: offset, isolation: isolation)
                 if log.isClosed { return nil }
             }
             let batch = batches.removeFirst()
             offset = batch.lastOffset + 1
             return batch
         }
+
+        private mutating func noteTruncations() throws(LogError) {
+            let truncations = log.truncations
+            guard truncations.count > truncationCount else { return }
+            let lowest = truncations[truncationCount...].min() ?? offset
+            truncationCount = truncations.count
+            guard lowest < offset else { return }
+            let reached = offset
+            offset = lowest
+            throw LogError(
+                .truncated, "the log was cut to offset \(lowest), this reader is at \(reached)",
+                resumeOffset: lowest)
+        }
     }
 }
 
-/// The records of a log from an offset on; see ``BatchSequence``.
+/// The records of a log from an offset on, without control records; see ``BatchSequence``.
 public struct RecordSequence: AsyncSequence, Sendable {
     public typealias Element = StoredRecord
     public typealias Failure = LogError
 
     private let batches: BatchSequence
 
-    public init(_ log: any Log, from start: Int64, following: Bool) {
-        batches = BatchSequence(log, from: start, following: following)
+    public init(
+        _ log: any Log, from start: Int64, following: Bool, isolation: Isolation = .uncommitted
+    ) {
+        batches = BatchSequence(log, from: start, following: following, isolation: isolation)
     }
 
     public func makeAsyncIterator() -> Iterator {
@@ -92,6 +124,8 @@ public struct RecordSequence: AsyncSequence, Sendable {
         ) async throws(LogError) -> StoredRecord? {
             while records.isEmpty {
                 guard let batch = try await batches.next() else { return nil }
+                // The ends of transactions are no records of anybody's.
+                if batch.isControl { continue }
                 // The first batch may begin before the offset that was asked for.
                 records = try batch.records().drop { $0.offset < start }
             }

@@ -25,11 +25,19 @@ extension EncodedBatch {
             attributes: sequence.isTransactional ? BatchHeader.transactionalBit : 0)
     }
 
+    /// What the producers' rules look at; nil for a batch without a producer. O(1).
+    var producer: ProducerBatch? {
+        let batch = MemorySlice(block)
+        return BatchHeader(batch.unsafeBytes).flatMap { header in
+            header.producerID < 0 ? nil : ProducerBatch(RecordBatch(verified: header, batch))
+        }
+    }
+
     /// The control batch that ends a transaction.
     static func marker(
         _ control: ControlRecord, producerID: Int64, epoch: Int16, now: Int64
     ) throws(LogError) -> EncodedBatch {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: BatchHeader.maximumByteCount)
+        let encoder = RecordBatchEncoder(maxMessageBytes: BatchHeader.maximumByteCount)
         let batch = try encoder.encode([control.record(timestamp: now)], now: now)[0]
         batch.stamp(
             producerID: producerID, epoch: epoch, baseSequence: -1,

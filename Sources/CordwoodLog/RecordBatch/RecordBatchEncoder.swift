@@ -7,6 +7,13 @@ package struct EncodedBatch: Sendable {
     package let recordCount: Int
 
     package var byteCount: Int { block.count }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    var maxTimestamp: Int64 {
+        Int64(
+            bigEndian: block.unsafeBytes.loadUnaligned(
+                fromByteOffset: BatchHeader.maxTimestampPosition, as: Int64.self))
+    }
 }
 
 /// Turns records into Kafka record batches of version 2, one allocation a batch.
@@ -28,6 +35,13 @@ package struct RecordBatchEncoder {
             batches.append(write(records[start..<plan.end], plan))
         }
         return batches
+    }
+
+    /// How many records go into each batch of ``encode(_:now:)``. O(records).
+    package func batchCounts(_ records: [Record], now: Int64) throws(LogError) -> [Int] {
+        var counts: [Int] = []
+        try forEachPlan(records, now: now) { start, plan in counts.append(plan.end - start) }
+        return counts
     }
 
     /// Throws what ``encode(_:now:)`` would throw, and writes nothing. O(records).
@@ -161,11 +175,11 @@ package struct RecordBatchEncoder {
 extension EncodedBatch {
     /// Gives the batch its place. Only the log that is about to write it calls this, once, before
     /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64) {
+    func assign(baseOffset: Int64, epoch: Int32) {
         let bytes = block.unsafeMutableBytes
         bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
         bytes.storeBytes(
-            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            of: epoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
             as: Int32.self)
     }
 }
