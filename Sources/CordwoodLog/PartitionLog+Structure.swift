@@ -92,6 +92,7 @@ extension PartitionLog {
         if offset == end { return end }
         let found = try await place(toCutAt: offset)
         do throws(StorageError) {
+            try await active.stopWork()
             if found.isInActive { try await active.file.sync() }
             try await cut(to: found)
         } catch {
