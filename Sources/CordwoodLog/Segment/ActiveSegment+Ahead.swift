@@ -3,14 +3,6 @@ import CordwoodStorage
 /// What happens beside the appends: space is prepared ahead of them, and what nobody waits for is
 /// brought to the medium behind them.
 extension ActiveSegment {
-    /// Unsynced bytes after which the system is asked to begin to write them, so that it does so
-    /// while appends go on and not all at once in the next sync.
-    static var writebackBytes: Int { 8 << 20 }
-
-    /// Unsynced bytes after which they are synced although nobody waits: what lies behind the
-    /// watermark has to be read, and written once more, after a crash.
-    static var unsyncedBytes: Int { 64 << 20 }
-
     /// Work that is due. The caller runs it, one piece at a time, with ``perform(_:)``.
     enum Work {
         case space(SpaceAhead.Step)
@@ -21,12 +13,12 @@ extension ActiveSegment {
     /// The next piece of work, which counts as begun; nil while there is none.
     func beginWork() -> Work? {
         if isStopped { return nil }
-        if !isSyncing, end.position - durable.position >= Self.unsyncedBytes {
+        if !isSyncing, end.position - durable.position >= space.limits.unsyncedBytes {
             isSyncing = true
             return .sync(end, times)
         }
         let unwritten = max(durable.position, writtenBack)
-        if end.position - unwritten >= Self.writebackBytes {
+        if end.position - unwritten >= space.limits.writebackBytes {
             writtenBack = end.position
             return .writeback(unwritten..<end.position)
         }

@@ -13,6 +13,7 @@ import CordwoodStorage
 ///
 /// Pure: ``ActiveSegment`` acts.
 struct SpaceAhead {
+    /// Bounds of this, and of what ``ActiveSegment`` does behind the end.
     struct Limits: Hashable, Sendable {
         /// Nothing is prepared before this much was appended.
         var firstBytes = 1 << 20
@@ -23,6 +24,12 @@ struct SpaceAhead {
         var stepBytes = 1 << 20
         /// How much space is reserved at a time: a journal commit each.
         var reservationBytes = 16 << 20
+        /// Unsynced bytes after which the system is asked to begin to write them, so that it does so
+        /// while appends go on and not all at once in the next sync.
+        var writebackBytes = 8 << 20
+        /// Unsynced bytes after which they are synced although nobody waits: what lies behind the
+        /// watermark has to be read, and written once more, after a crash.
+        var unsyncedBytes = 64 << 20
     }
 
     enum Step: Equatable {
