@@ -114,6 +114,7 @@ extension PartitionLog {
         if found.offset < start { found = Cut(offset: start) }
         let states = try await producers(at: found.offset)
         do throws(StorageError) {
+            try await active.stopWork()
             if found.isInActive { try await flushLocked() }
             try await cut(to: found, states)
         } catch {

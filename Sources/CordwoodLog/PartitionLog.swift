@@ -179,6 +179,8 @@ public actor PartitionLog<S: Storage>: Log {
                 closeError = LogError(error, while: "closing \(directory)")
             }
         }
+        // The files may be opened again as soon as this returns. A failure is in `failure`.
+        try? await active.stopWork()
         // Readers are told before the files go.
         state.publish { $0.isClosed = true }
         await active.file.close()
@@ -255,6 +257,7 @@ extension PartitionLog {
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
+        startWorkAhead()
         try await writeIndexPages(includingLast: false)
         await checkpointProducers()
     }
