@@ -7,6 +7,13 @@ public struct LogStatistics: Sendable, Hashable {
     /// Groups that were synced.
     public var syncs = 0
 
+    /// Passes of compaction that came to their end.
+    public var compactions = 0
+    /// Bytes that they read.
+    public var compactedBytes = 0
+    /// Passes that failed; each is tried again.
+    public var failedCompactions = 0
+
     public init() {}
 
     public static func + (a: Self, b: Self) -> Self {
@@ -15,6 +22,9 @@ public struct LogStatistics: Sendable, Hashable {
         sum.appendedBytes += b.appendedBytes
         sum.groups += b.groups
         sum.syncs += b.syncs
+        sum.compactions += b.compactions
+        sum.compactedBytes += b.compactedBytes
+        sum.failedCompactions += b.failedCompactions
         return sum
     }
 }

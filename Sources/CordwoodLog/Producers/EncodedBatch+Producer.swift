@@ -29,7 +29,7 @@ extension EncodedBatch {
     static func marker(
         _ control: ControlRecord, producerID: Int64, epoch: Int16, now: Int64
     ) throws(LogError) -> EncodedBatch {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: BatchHeader.maximumByteCount)
+        let encoder = RecordBatchEncoder(maxMessageBytes: BatchHeader.maximumByteCount)
         let batch = try encoder.encode([control.record(timestamp: now)], now: now)[0]
         batch.stamp(
             producerID: producerID, epoch: epoch, baseSequence: -1,

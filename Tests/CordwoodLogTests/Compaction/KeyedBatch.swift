@@ -26,7 +26,7 @@ struct KeyedBatch {
         _ records: [Record], baseOffset: Int64, change: (inout BatchHeader) -> Void = { _ in }
     ) throws {
         let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)[0]
-        encoded.assign(baseOffset: baseOffset)
+        encoded.assign(baseOffset: baseOffset, epoch: 0)
         var header = try #require(BatchHeader(encoded.block.unsafeBytes))
         change(&header)
         var writer = ByteWriter(count: encoded.block.count)
