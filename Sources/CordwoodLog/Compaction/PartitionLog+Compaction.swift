@@ -12,16 +12,10 @@ import CordwoodStorage
 /// A failure leaves the log as it was but for the groups that were done. It is kept in
 /// ``compactionFailure`` and the next pass tries again.
 extension PartitionLog {
-    /// Bytes of sealed segments that have not been compacted and may be now.
     public var cleanableBytes: Int { plan(at: storage.clock.millisecondsNow()).cleanableBytes }
-    /// The part of the compactable log that has not been compacted, 0 to 1.
     public var dirtyRatio: Double { plan(at: storage.clock.millisecondsNow()).dirtyRatio }
-    /// Why the last compaction failed; nil when it did not.
     public var compactionFailure: LogError? { compaction.failure }
 
-    /// Compacts when the configuration says so: the policy includes ``CleanupPolicy/compact``, and
-    /// more than `minCleanableDirtyRatio` is dirty or a record has waited for longer than
-    /// `maxCompactionLagMilliseconds`. Returns nil when it does not, or a pass runs already.
     @discardableResult
     public func compactIfDue(
         now: Int64, options: CompactionOptions = .init()
@@ -37,13 +31,6 @@ extension PartitionLog {
         return try await runPass(plan, now: now, options)
     }
 
-    /// Compacts whatever the dirty ratio: all sealed segments that the minimum lag and open
-    /// transactions allow. To include what was appended last, call ``roll()`` first.
-    ///
-    /// Returns nil when there is nothing to be compacted or a pass runs already. With `force` what
-    /// is clean is looked at, too, and tombstones beyond their grace go. Throws
-    /// ``LogError/Code/invalidConfiguration`` when the policy does not include
-    /// ``CleanupPolicy/compact``, since records without a key would go.
     @discardableResult
     public func compact(
         force: Bool = false, options: CompactionOptions = .init()

@@ -107,7 +107,7 @@ private struct History {
             batch = try KeyedBatch([marker], baseOffset: base) { header in
                 header.producerID = producer
                 header.producerEpoch = 0
-                header.attributes |= BatchHeader.transactionalBit | BatchHeader.controlBit
+                header.attributes |= BatchHeader.transactionalFlag | BatchHeader.controlFlag
             }
             if !commits {
                 aborted.append(AbortedRange(producerID: producer, offsets: first...base))
@@ -120,7 +120,7 @@ private struct History {
                 guard isTransactional || random.coin() else { return }
                 header.producerID = producer
                 header.producerEpoch = 0
-                if isTransactional { header.attributes |= BatchHeader.transactionalBit }
+                if isTransactional { header.attributes |= BatchHeader.transactionalFlag }
             }
             if isTransactional, open[producer] == nil { open[producer] = base }
             if remembers, batch.header.producerID >= 0 {
