@@ -23,6 +23,7 @@ public actor PartitionLog<S: Storage>: Log {
 
     let manifest: ManifestStore<S>
     let structure = StructureLock()
+    let compaction = CompactionState()
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
@@ -105,6 +106,7 @@ public actor PartitionLog<S: Storage>: Log {
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
+        try checkKeys(records)
         let encoder = RecordBatchEncoder(
             maxMessageBytes: configuration.maxMessageBytes,
             compressionType: configuration.compressionType)
@@ -113,6 +115,7 @@ public actor PartitionLog<S: Storage>: Log {
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
+        try checkKeys(records)
         let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
         try encoder.check(records, now: storage.clock.millisecondsNow())
     }
@@ -169,6 +172,7 @@ public actor PartitionLog<S: Storage>: Log {
         isClosing = true
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await compaction.waitForEnd()
         await structure.acquire()
         defer { structure.release() }
         if let failure {
