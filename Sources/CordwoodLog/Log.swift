@@ -24,6 +24,8 @@ public protocol Log: AnyObject, Sendable {
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
+    /// Whether it takes appends now, and why not.
+    var health: LogHealth { get }
     /// Bytes in all segment files.
     var byteCount: Int { get }
     var segmentCount: Int { get }

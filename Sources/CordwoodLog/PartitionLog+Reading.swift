@@ -11,6 +11,7 @@ extension PartitionLog {
     public nonisolated var durableOffset: Int64 { state.read { $0.durableOffset } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
     public nonisolated var segmentCount: Int { state.read { $0.sealed.count + 1 } }
+    public nonisolated var health: LogHealth { state.read { $0.health } }
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
 
     public nonisolated var byteCount: Int {

@@ -9,7 +9,8 @@ public import CordwoodStorage
 /// **After a failed write or sync** the log is poisoned: every waiter fails, no append is taken,
 /// and nothing is retried, because the kernel may have marked the lost pages clean and a second
 /// sync would then succeed over lost data. What was visible stays readable. Close it and open it
-/// again: recovery goes by what is on disk.
+/// again: recovery goes by what is on disk. A write that only found the disk full makes the log
+/// read-only until there is space (`PartitionLog+FullDisk.swift`).
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
@@ -40,6 +41,10 @@ public actor PartitionLog<S: Storage>: Log {
     /// Calls of ``close()`` that wait for the first one.
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
     private var closeError: LogError?
+    /// Set while the disk is full.
+    var fullDisk: FullDisk?
+    var probe: Task<Void, Never>?
+    var spaceProbe = SpaceProbe()
 
     private struct RoomWaiter {
         var ticket: UInt64
@@ -118,8 +123,8 @@ public actor PartitionLog<S: Storage>: Log {
         try await waitForRoom(byteCount)
         // From here to the queue nothing suspends.
         grantedBytes -= byteCount
-        if let failure { throw poisoned(by: failure) }
-        if isClosing { throw LogError(.closed, "\(directory) was closed") }
+        try checkAppendable()
+        if let fullDisk { throw fullDisk.reason }
         if acknowledge == .memory {
             let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
             startCommitting()
@@ -138,8 +143,8 @@ public actor PartitionLog<S: Storage>: Log {
     var queuedEnd: Int64 { commit.nextOffset }
     /// How many appends wait for room in the queue.
     var waitingCount: Int { roomWaiters.count }
-    /// Whether appends are turned away: the log is closed, closing or poisoned.
-    var refusesAppends: Bool { isClosing || failure != nil }
+    /// Whether appends are turned away: the log is closed, closing or poisoned, or its disk full.
+    var refusesAppends: Bool { isClosing || failure != nil || fullDisk != nil }
 
     public func close() async throws(LogError) {
         if isClosing {
@@ -150,6 +155,7 @@ public actor PartitionLog<S: Storage>: Log {
             return
         }
         isClosing = true
+        stopProbe()
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
         await structure.acquire()
@@ -163,7 +169,10 @@ public actor PartitionLog<S: Storage>: Log {
             }
         }
         // Readers are told before the files go.
-        state.publish { $0.isClosed = true }
+        state.publish { snapshot in
+            snapshot.isClosed = true
+            snapshot.health = .closed
+        }
         await active.file.close()
         await manifest.close()
         for waiter in closeWaiters { waiter.resume() }
@@ -174,7 +183,10 @@ public actor PartitionLog<S: Storage>: Log {
     private func settle() async throws(StorageError) {
         try await active.settle()
         state.publish { [active] in $0.durableOffset = active.end.nextOffset }
-        try await writeIndexPages(includingLast: true)
+        do throws(StorageError) { try await writeIndexPages(includingLast: true) } catch {
+            // A view, which the next opening makes anew.
+            if !error.isFullDisk { throw error }
+        }
     }
 }
 
@@ -195,7 +207,9 @@ extension PartitionLog {
         while !commit.isEmpty, failure == nil {
             await structure.acquire()
             if failure == nil {
-                do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+                do throws(StorageError) { try await commitGroup() } catch {
+                    _ = await stop(after: error)
+                }
             }
             structure.release()
             admitWaiters()
@@ -211,7 +225,12 @@ extension PartitionLog {
         let epoch = manifest.manifest.epochs.latest
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
-        guard !group.isEmpty else { return try await rollLocked() }
+        guard !group.isEmpty else {
+            do throws(StorageError) { return try await rollLocked() } catch {
+                _ = await stop(after: error, rolling: true)
+                return
+            }
+        }
         var end = active.end
         var times = active.times
         times.lastAppendTime = storage.clock.millisecondsNow()
@@ -228,13 +247,17 @@ extension PartitionLog {
         do throws(StorageError) {
             try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
         } catch {
-            let reason = LogError(error, while: "writing to \(directory)")
+            let reason = await stop(
+                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount })
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
-            throw error
+            return
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
-        try await writeIndexPages(includingLast: false)
+        do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
+            // The pages wait; the segment has everything that they are made of.
+            if !error.isFullDisk { throw error }
+        }
     }
 
     /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
@@ -274,6 +297,9 @@ extension PartitionLog {
     func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
+        stopProbe()
+        fullDisk = nil
+        state.publish { $0.health = .poisoned }
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 
@@ -316,7 +342,7 @@ extension PartitionLog {
     /// A log that takes no more appends lets all come and be told so.
     private func hasRoom(_ byteCount: Int) -> Bool {
         let taken = commit.queuedBytes + grantedBytes
-        return isClosing || failure != nil || taken == 0
+        return refusesAppends || taken == 0
             || taken + byteCount <= configuration.maximumQueuedBytes
     }
 

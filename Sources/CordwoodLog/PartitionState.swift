@@ -24,6 +24,7 @@ final class PartitionState<S: Storage>: Sendable {
         var tail: Tail
         var statistics = LogStatistics()
         var isClosed = false
+        var health = LogHealth.writable
 
         var highWatermark: Int64 { min(replicatedOffset ?? end.nextOffset, end.nextOffset) }
         var lastStableOffset: Int64 { min(highWatermark, firstUndecidedOffset ?? .max) }

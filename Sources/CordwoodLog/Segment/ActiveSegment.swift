@@ -101,17 +101,30 @@ final class ActiveSegment<S: Storage> {
         }
     }
 
+    /// Makes sure that there is space for so many bytes behind ``end``. After an error the space is
+    /// what it was.
+    func reserve(_ byteCount: Int) async throws(StorageError) {
+        let needed = end.position + byteCount
+        guard needed > reservedBytes else { return }
+        let wanted = max(needed, min(reservedBytes + Self.reservationBytes, segmentBytes))
+        do throws(StorageError) {
+            try await file.preallocate(to: wanted)
+            reservedBytes = wanted
+        } catch {
+            guard error.code == .noSpace, wanted > needed else { throw error }
+            // The last of a disk is used, too.
+            try await file.preallocate(to: needed)
+            reservedBytes = needed
+        }
+    }
+
     /// Writes a group and its watermark, and with `sync` makes both durable. The batches must have
     /// their offsets. After an error nothing may be assumed of the bytes behind ``end``.
     func write(
         _ batches: [EncodedBatch], to newEnd: SegmentCursor, times newTimes: SegmentTimes,
         sync: Bool
     ) async throws(StorageError) {
-        if newEnd.position > reservedBytes {
-            let wanted = max(newEnd.position, reservedBytes + Self.reservationBytes)
-            reservedBytes = max(newEnd.position, min(wanted, segmentBytes))
-            try await file.preallocate(to: reservedBytes)
-        }
+        try await reserve(newEnd.position - end.position)
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
