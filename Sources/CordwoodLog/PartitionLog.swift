@@ -99,7 +99,9 @@ public actor PartitionLog<S: Storage>: Log {
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
+        let encoder = RecordBatchEncoder(
+            maxMessageBytes: configuration.maxMessageBytes,
+            compressionType: configuration.compressionType)
         let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
