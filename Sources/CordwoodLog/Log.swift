@@ -108,9 +108,9 @@ public protocol Log: AnyObject, Sendable {
     /// Writes what is queued, makes everything durable and closes the files. Later appends throw
     /// ``LogError/Code/closed``; followers end. A second call waits for the first.
     ///
-    /// The log is closed after an error, too: ``LogError/Code/poisoned`` or
-    /// ``LogError/Code/storage`` say that records which were not acknowledged as durable may be
-    /// lost.
+    /// The log is closed after an error, too: ``LogError/Code/poisoned``,
+    /// ``LogError/Code/readOnly`` or ``LogError/Code/storage`` say that records which were not
+    /// acknowledged as durable may be lost.
     func close() async throws(LogError)
 }
 

@@ -166,6 +166,8 @@ public actor PartitionLog<S: Storage>: Log {
             // A poisoned log vouches for nothing: recovery decides what the disk holds.
             closeError = poisoned(by: failure)
         } else {
+            // Appends that nobody waited for may have been refused.
+            closeError = fullDisk?.reason
             do throws(StorageError) { try await settle() } catch {
                 closeError = LogError(error, while: "closing \(directory)")
             }

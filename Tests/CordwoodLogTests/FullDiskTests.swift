@@ -228,14 +228,18 @@ import Testing
             let storage = SimulatedStorage(seed: seed, capacityBytes: 70_000)
             let log = try await open(storage, ManualSleep())
             let kept = try await fill(log)
-            if closing { try await log.close() } else { storage.crash() }
+            if closing {
+                await expectLogError(.readOnly) { try await log.close() }
+            } else {
+                storage.crash()
+            }
             storage.capacityBytes = storage.usedBytes
             let reopened = try await openLog(on: storage, .small)
             #expect(try await reopened.all().map(\.record) == kept, "seed \(seed)")
             await expectLogError(.readOnly) {
                 for _ in 0..<100 { _ = try await reopened.append([record(1, bytes: 500)]) }
             }
-            try await reopened.close()
+            await expectLogError(.readOnly) { try await reopened.close() }
             storage.capacityBytes = nil
             let last = try await openLog(on: storage, .small)
             let report = try await last.verify()
