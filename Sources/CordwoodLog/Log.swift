@@ -66,6 +66,9 @@ public protocol Log: AnyObject, Sendable {
     @discardableResult
     func deleteRecords(before offset: Int64) async throws(LogError) -> Int64
 
+    /// Makes everything durable that was written so far, for whom `written` was enough until now.
+    func flush() async throws(LogError)
+
     /// Seals the active segment, unless it is empty, and starts the next one.
     func roll() async throws(LogError)
 
