@@ -1,6 +1,4 @@
 extension BatchHeader {
-    static let attributesPosition = 21
-
     /// How the records are compressed; nil for a number that Kafka gives no meaning.
     var codec: Codec? { Codec(rawValue: UInt8(attributes & Self.codecMask)) }
 }

@@ -7,16 +7,23 @@ package struct EncodedBatch: Sendable {
     package let recordCount: Int
 
     package var byteCount: Int { block.count }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    var maxTimestamp: Int64 {
+        Int64(
+            bigEndian: block.unsafeBytes.loadUnaligned(
+                fromByteOffset: BatchHeader.maxTimestampPosition, as: Int64.self))
+    }
 }
 
 extension EncodedBatch {
     /// Gives the batch its place. Only the log that is about to write it calls this, once, before
     /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64) {
+    func assign(baseOffset: Int64, epoch: Int32) {
         let bytes = block.unsafeMutableBytes
         bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
         bytes.storeBytes(
-            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            of: epoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
             as: Int32.self)
     }
 
@@ -33,13 +40,10 @@ extension EncodedBatch {
     func compressed(as type: CompressionType) -> EncodedBatch? {
         guard type.codec != .none else { return nil }
         let bytes = block.unsafeBytes
-        // Twice the size is more than any codec's worst case, which is checked when it is reserved.
-        var output = GrowingBuffer(limit: 2 * bytes.count + (64 << 10))
-        output.append(UnsafeRawBufferPointer(rebasing: bytes[..<BatchHeader.byteCount]))
-        type.compress(
-            UnsafeRawBufferPointer(rebasing: bytes[BatchHeader.byteCount...]), into: &output)
-        guard output.count < bytes.count else { return nil }
-        let small = output.finish()
+        let small = type.compress(
+            UnsafeRawBufferPointer(rebasing: bytes[BatchHeader.byteCount...]),
+            behind: UnsafeRawBufferPointer(rebasing: bytes[..<BatchHeader.byteCount]))
+        guard small.count < bytes.count else { return nil }
         let length = Int32(small.count - BatchHeader.lengthPrefixBytes)
         let target = small.unsafeMutableBytes
         target.storeBytes(

@@ -6,9 +6,9 @@ import Synchronization
 /// Safe to read from any task. Opening and reading may block on the disk, so they run on the
 /// storage's own threads.
 final class SealedSegment<S: Storage>: Sendable {
+    let info: SegmentInfo
     let header: SegmentHeader
-    let end: SegmentCursor
-    let gaps: [Gap]
+    private let rules: BatchRules
     private let directory: StoragePath
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
@@ -28,19 +28,21 @@ final class SealedSegment<S: Storage>: Sendable {
     }
 
     init(
-        header: SegmentHeader, end: SegmentCursor, gaps: [Gap], directory: StoragePath, storage: S,
+        _ info: SegmentInfo, logID: UInt64, epochs: EpochCache, directory: StoragePath, storage: S,
         configuration: LogConfiguration
     ) {
-        self.header = header
-        self.end = end
-        self.gaps = gaps
+        self.info = info
+        header = SegmentHeader(
+            logID: logID, baseOffset: info.id.baseOffset, generation: info.id.generation)
+        rules = BatchRules(offsets: info.isCompacted ? .increasing : .consecutive, epochs: epochs)
         self.directory = directory
         self.storage = storage
         indexIntervalBytes = configuration.indexIntervalBytes
     }
 
-    var baseOffset: Int64 { header.baseOffset }
-    var path: StoragePath { SegmentFiles.log(baseOffset, in: directory) }
+    var baseOffset: Int64 { info.id.baseOffset }
+    var end: SegmentCursor { info.end }
+    var path: StoragePath { SegmentFiles.log(info.id, in: directory) }
 
     func read(from offset: Int64, maximumBytes: Int) async throws(LogError) -> [RecordBatch] {
         let opened = try await open()
@@ -51,8 +53,8 @@ final class SealedSegment<S: Storage>: Sendable {
         _ opened: Opened, from offset: Int64, maximumBytes: Int
     ) async throws(LogError) -> [RecordBatch] {
         let reader = SegmentReader(
-            block: opened.block, origin: 0, index: opened.index, end: opened.end, gaps: gaps,
-            path: path)
+            block: opened.block, origin: 0, index: opened.index, end: opened.end,
+            gaps: info.gaps, rules: rules, path: path)
         // A cold map blocks the thread that touches it.
         return try await storage.offload { () throws(LogError) in
             try reader.read(from: offset, maximumBytes: maximumBytes)
@@ -88,9 +90,11 @@ final class SealedSegment<S: Storage>: Sendable {
         let file = IndexFile(header: header, directory: directory, storage: storage)
         let (index, problem) = try await file.load(end: end)
         if let index { return Opened(block: block, index: index, end: end, problems: problems) }
-        let (rebuilt, reached) = await storage.offload { [header, end, gaps, indexIntervalBytes] in
+        let (rebuilt, reached) = await storage.offload {
+            [header, info, rules, indexIntervalBytes] in
             OffsetIndex.rebuild(
-                from: block, header: header, end: end, gaps: gaps, interval: indexIntervalBytes)
+                from: block, header: header, end: info.end, gaps: info.gaps, rules: rules,
+                interval: indexIntervalBytes)
         }
         do throws(LogError) {
             try await file.replace(with: rebuilt)

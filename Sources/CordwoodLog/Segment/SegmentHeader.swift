@@ -18,6 +18,9 @@ struct SegmentHeader {
     /// The random number that all segments of one log share.
     var logID: UInt64
     var baseOffset: Int64
+    var generation: UInt32 = 0
+
+    var id: SegmentID { SegmentID(baseOffset: baseOffset, generation: generation) }
 
     /// The page of a new segment, with empty slots.
     func encode() -> MemoryBlock {
@@ -27,11 +30,30 @@ struct SegmentHeader {
         writer.littleEndian(UInt32(Self.byteCount))
         writer.littleEndian(logID)
         writer.littleEndian(baseOffset)
+        writer.littleEndian(generation)
         writer.zeros(Self.identityByteCount - 4 - writer.position)
         writer.littleEndian(
             crc32c(UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position])))
         writer.zeros(Self.byteCount - writer.position)
         return writer.finish()
+    }
+
+    /// What a file says of itself, where its checksum holds, whatever its version.
+    static func identity(
+        _ bytes: UnsafeRawBufferPointer
+    ) -> (version: UInt32, logID: UInt64, baseOffset: Int64)? {
+        var reader = ByteReader(bytes)
+        guard reader.littleEndian(UInt64.self) == magic,
+            let version = reader.littleEndian(UInt32.self),
+            reader.littleEndian(UInt32.self) != nil,
+            let logID = reader.littleEndian(UInt64.self),
+            let baseOffset = reader.littleEndian(Int64.self),
+            reader.skip(identityByteCount - 4 - reader.position) != nil,
+            let checksum = reader.littleEndian(UInt32.self),
+            checksum
+                == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(identityByteCount - 4)]))
+        else { return nil }
+        return (version, logID, baseOffset)
     }
 
     /// Reads and verifies the identity of a segment, and refuses one that is not `expected`'s: a
@@ -49,6 +71,7 @@ struct SegmentHeader {
             let headerBytes = reader.littleEndian(UInt32.self),
             let logID = reader.littleEndian(UInt64.self),
             let baseOffset = reader.littleEndian(Int64.self),
+            let generation = reader.littleEndian(UInt32.self),
             reader.skip(Self.identityByteCount - 4 - reader.position) != nil,
             let checksum = reader.littleEndian(UInt32.self),
             checksum
@@ -61,11 +84,14 @@ struct SegmentHeader {
                 .unsupportedFormat,
                 "\(path): expected segment format \(Self.version), found \(version)")
         }
-        guard logID == expected.logID, baseOffset == expected.baseOffset else {
+        guard logID == expected.logID, baseOffset == expected.baseOffset,
+            generation == expected.generation
+        else {
             throw LogError(
                 .inconsistent,
-                "\(path): expected the segment of log \(expected.logID) at offset "
-                    + "\(expected.baseOffset), found that of log \(logID) at \(baseOffset)")
+                "\(path): expected the segment \(expected.id) of log \(expected.logID), "
+                    + "found \(SegmentID(baseOffset: baseOffset, generation: generation)) of log "
+                    + "\(logID)")
         }
     }
 }

@@ -18,7 +18,7 @@ import Testing
         let batches = try RecordBatchEncoder(maxMessageBytes: 1 << 20, compressionType: type)
             .encode(records, now: 0)
         try #require(batches.count == 1)
-        batches[0].assign(baseOffset: 0)
+        batches[0].assign(baseOffset: 0, epoch: 0)
         return batches[0].block.array
     }
 
@@ -63,7 +63,7 @@ import Testing
             var found: [Record] = []
             for encoded in try encoder.encode(records, now: 42) {
                 #expect(encoded.byteCount <= 4096)
-                encoded.assign(baseOffset: offset)
+                encoded.assign(baseOffset: offset, epoch: 0)
                 var cursor = SegmentCursor(
                     position: 0, nextOffset: offset, chain: BatchChain(value: 0))
                 let header = try withExtendedLifetime(encoded.block) {
@@ -115,7 +115,7 @@ import Testing
     @Test(arguments: Codec.compressing) func everyTruncationOfTheRecordsIsNoticed(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for count in BatchHeader.byteCount..<good.count {
             let cut = try batch(sealed(Array(good[..<count])))
             expectMalformed(cut, "cut to \(count)")
@@ -125,7 +125,7 @@ import Testing
     @Test(arguments: Codec.compressing) func flippedBytesUnderARightChecksumNeverTrap(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for byte in BatchHeader.byteCount..<good.count {
             for mask in [1, 0x80, 0xFF] as [UInt8] {
                 var bad = good
@@ -147,7 +147,7 @@ import Testing
     @Test(arguments: [Codec.none] + Codec.compressing) func recordCountsThatLieAreNoticed(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for count in [0, 1, 39, 41, 1000, Int32.max - 1] as [Int32] {
             var bad = good
             // The offsets span as many, so that the header alone holds together.

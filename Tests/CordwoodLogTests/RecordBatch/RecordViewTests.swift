@@ -12,7 +12,7 @@ import Testing
         let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20, compressionType: type)
             .encode(records, now: 5)
         try #require(encoded.count == 1)
-        encoded[0].assign(baseOffset: 100)
+        encoded[0].assign(baseOffset: 100, epoch: 0)
         edit(encoded[0].block)
         encoded[0].seal()
         let header = try #require(
