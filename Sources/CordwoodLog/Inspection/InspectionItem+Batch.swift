@@ -11,7 +11,7 @@ extension InspectionItem {
                 "records": .integer(Int64(header.recordCount)),
                 "bytes": .count(header.totalByteCount),
                 "codec": .text(
-                    header.codec?.description
+                    header.codec.map(String.init(describing:))
                         ?? "codec \(header.attributes & BatchHeader.codecMask)"),
                 "epoch": .integer(Int64(header.partitionLeaderEpoch)),
                 "baseTimestamp": .integer(header.baseTimestamp),

@@ -28,6 +28,7 @@ struct BatchHeader {
     static let leaderEpochPosition = 12
     static let magicPosition = 16
     static let checksumPosition = 17
+    static let attributesPosition = 21
     static let maxTimestampPosition = 35
 
     var baseOffset: Int64

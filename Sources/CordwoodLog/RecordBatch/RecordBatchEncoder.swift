@@ -17,6 +17,13 @@ package struct RecordBatchEncoder {
         self.compressionType = compressionType
     }
 
+    /// Encodes as a log of this configuration does.
+    package init(_ configuration: LogConfiguration) {
+        self.init(
+            maxMessageBytes: configuration.maxMessageBytes,
+            compressionType: configuration.compressionType)
+    }
+
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
     /// and the codec's work.
     ///
@@ -28,6 +35,13 @@ package struct RecordBatchEncoder {
             batches.append(write(records[start..<plan.end], plan))
         }
         return batches
+    }
+
+    /// How many records go into each batch of ``encode(_:now:)``. O(records).
+    package func batchCounts(_ records: [Record], now: Int64) throws(LogError) -> [Int] {
+        var counts: [Int] = []
+        try forEachPlan(records, now: now) { start, plan in counts.append(plan.end - start) }
+        return counts
     }
 
     /// Throws what ``encode(_:now:)`` would throw, and writes nothing. O(records).
