@@ -100,12 +100,19 @@ import Testing
             let log = try await openLog(on: storage, configuration)
             for _ in 0..<20 { _ = try await log.append(records(10), acknowledge: .durable) }
             let found = try await log.all()
-            #expect(found.count == 200 * (life + 1))
-            #expect(found.map(\.record) == (0..<20 * (life + 1)).flatMap { _ in records(10) })
+            #expect(found.count == 200 * (life + 1) + 10 * life)
+            #expect(found.map(\.record) == (0..<21 * life + 20).flatMap { _ in records(10) })
             for batch in try await log.read(from: 0) {
                 #expect(batch.bytes.array[22] == type.codec.rawValue)
             }
             #expect(try await log.verify().isSound)
+            let offsets = try await log.append(
+                records(10),
+                producer: ProducerSequence(
+                    producerID: 1, epoch: Int16(life), baseSequence: 0), acknowledge: .durable)
+            let produced = try #require(try await log.read(from: offsets.lowerBound).first)
+            #expect(produced.bytes.array[22] == type.codec.rawValue)
+            #expect(try produced.records().map(\.record) == records(10))
             try await log.close()
         }
     }
