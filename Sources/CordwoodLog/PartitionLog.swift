@@ -112,17 +112,14 @@ public actor PartitionLog<S: Storage>: Log {
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(
-            maxMessageBytes: configuration.maxMessageBytes,
-            compressionType: configuration.compressionType)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        try encoder.check(records, now: storage.clock.millisecondsNow())
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
     }
 
     /// Appends batches that were encoded on the caller's own thread.

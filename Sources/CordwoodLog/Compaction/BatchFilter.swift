@@ -141,7 +141,7 @@ struct BatchFilter: Sendable {
         _ batch: UnsafeRawBufferPointer, _ header: BatchHeader, _ survey: Survey,
         records: MemoryBlock, codec: BatchRecords.Codec, horizon: Int64?
     ) -> MemoryBlock? {
-        guard let packed = codec.encode(records) else { return nil }
+        let packed = codec.encode(records)
         let byteCount = BatchHeader.byteCount + packed.count
         guard byteCount <= BatchHeader.maximumByteCount else { return nil }
         var header = header
