@@ -2,22 +2,42 @@ import CordwoodStorage
 
 /// The records of a batch as bytes without a codec, and the codec to write them with again.
 struct BatchRecords {
-    /// How a batch's records are packed.
-    struct Codec {
-        fileprivate init() {}
+    private let codec: Codec
+    /// What was inflated; nil where nothing was compressed.
+    private let inflated: MemoryBlock?
+    private let batch: UnsafeRawBufferPointer
 
-        func encode(_ records: MemoryBlock) -> MemoryBlock? { records }
-    }
-
-    let codec: Codec
-    private let bytes: UnsafeRawBufferPointer
-
-    /// Nil where the codec is not known or the bytes do not unpack. `batch` must outlive it.
+    /// Nil where the codec is not known or the bytes do not inflate. `batch` must outlive it.
     init?(_ batch: UnsafeRawBufferPointer, _ header: BatchHeader) {
-        guard header.attributes & BatchHeader.codecMask == 0 else { return nil }
-        codec = Codec()
-        bytes = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...])
+        guard let codec = header.codec else { return nil }
+        self.codec = codec
+        self.batch = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...])
+        if codec == .none {
+            inflated = nil
+        } else {
+            guard let block = try? codec.inflate(self.batch) else { return nil }
+            inflated = block
+        }
     }
 
-    func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value { body(bytes) }
+    func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+        guard let inflated else { return body(batch) }
+        return withExtendedLifetime(inflated) { body(inflated.unsafeBytes) }
+    }
+
+    /// The same codec over other records, at its usual level: the producer's is not known.
+    func encode(_ records: MemoryBlock) -> MemoryBlock {
+        let type: CompressionType
+        switch codec {
+        case .none: return records
+        case .gzip: type = .gzip()
+        case .snappy: type = .snappy
+        case .lz4: type = .lz4()
+        case .zstd: type = .zstd()
+        }
+        // Bytes that do not compress grow a little, by less than this in each of the formats.
+        var output = GrowingBuffer(limit: 2 * records.count + 1024)
+        withExtendedLifetime(records) { type.compress(records.unsafeBytes, into: &output) }
+        return output.finish()
+    }
 }
