@@ -93,6 +93,11 @@ extension LogConfiguration {
                 .invalidConfiguration,
                 "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
         }
+        guard compressionType.isValid else {
+            throw LogError(
+                .invalidConfiguration,
+                "compressionType: expected a level that the codec has, found \(compressionType)")
+        }
         // A thousand years: sums with a timestamp of today cannot overflow.
         let times = 0...Self.day * 365 * 1000
         try check("maxMessageBytes", maxMessageBytes, 128...BatchHeader.maximumByteCount)

@@ -9,6 +9,7 @@ extension PartitionLog {
     public nonisolated var truncations: [Int64] { state.read { $0.truncations } }
     public nonisolated var endOffset: Int64 { state.read { $0.end.nextOffset } }
     public nonisolated var durableOffset: Int64 { state.read { $0.durableOffset } }
+    public nonisolated var recovery: RecoveryReport { state.read { $0.recovery } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
     public nonisolated var segmentCount: Int { state.read { $0.sealed.count + 1 } }
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
@@ -47,7 +48,12 @@ extension PartitionLog {
                 continue
             }
             // Batches are replicated and decided whole.
-            return Array(batches.prefix { $0.baseOffset < end })
+            let visible = batches.prefix { $0.baseOffset < end }
+            guard isolation == .committed, let last = visible.last else { return Array(visible) }
+            let committed = try await committed(visible)
+            if !committed.isEmpty { return committed }
+            offset = last.lastOffset + 1
+            if Task.isCancelled { throw LogError(.cancelled, "the read was cancelled") }
         }
     }
 
@@ -78,13 +84,14 @@ extension PartitionLog {
     }
 
     /// Finds an offset, under the state's lock and without I/O. `inMemory` allows the tail to
-    /// answer.
+    /// answer; without it what lies before the start offset can be read, too, where it still is.
     nonisolated func place(
         of offset: Int64, maximumBytes: Int, inMemory: Bool
     ) throws(LogError) -> Place {
         let found: Result<Place, LogError> = state.read { snapshot in
             if snapshot.isClosed { return .failure(LogError(.closed, "\(directory) was closed")) }
-            guard offset >= snapshot.startOffset, offset <= snapshot.end.nextOffset else {
+            guard offset >= (inMemory ? snapshot.startOffset : 0), offset <= snapshot.end.nextOffset
+            else {
                 return .failure(
                     LogError(
                         .offsetOutOfRange,

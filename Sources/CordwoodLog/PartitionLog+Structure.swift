@@ -29,6 +29,24 @@ extension PartitionLog {
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
     }
 
+    public func flush() async throws(LogError) {
+        try await changingStructure("flushing") { () async throws(StorageError) in
+            try await flushLocked()
+        }
+    }
+
+    /// Makes durable what was written, so that an edit of the manifest may speak of it: one that
+    /// names offsets which a crash then takes away would contradict the segment. The caller holds
+    /// the structure lock.
+    private func flushLocked() async throws(StorageError) {
+        guard active.durable != active.end else { return }
+        try await active.flush()
+        state.publish { [active] in
+            $0.durableOffset = active.end.nextOffset
+            $0.statistics.syncs += 1
+        }
+    }
+
     // MARK: The start
 
     @discardableResult
@@ -42,6 +60,7 @@ extension PartitionLog {
         }
         try await changingStructure("trimming") { () async throws(StorageError) in
             guard offset > startOffset else { return }
+            if offset > active.durable.nextOffset { try await flushLocked() }
             try await removeOldest(startingAt: offset) { $0.end.nextOffset <= offset }
         }
         await removeGarbage()
@@ -90,11 +109,14 @@ extension PartitionLog {
                     + "found \(offset)")
         }
         if offset == end { return end }
-        let found = try await place(toCutAt: offset)
+        var found = try await place(toCutAt: offset)
+        // The batch began before the log does: nothing of it can be read.
+        if found.offset < start { found = Cut(offset: start) }
+        let states = try await producers(at: found.offset)
         do throws(StorageError) {
             try await active.stopWork()
-            if found.isInActive { try await active.file.sync() }
-            try await cut(to: found)
+            if found.isInActive { try await flushLocked() }
+            try await cut(to: found, states)
         } catch {
             poison(error)
             throw LogError(error, while: "truncating \(directory)")
@@ -171,7 +193,11 @@ extension PartitionLog {
 
     /// Commits a truncation: the manifest forgets what is behind it, then a new segment begins
     /// there, then readers and those who wait are told.
-    private func cut(to cut: Cut) async throws(StorageError) {
+    private func cut(
+        to cut: Cut, _ states: ProducerSnapshot
+    ) async throws(StorageError) {
+        // Before the manifest: a snapshot of what is given up must not be found again.
+        try await removeProducerSnapshots { $0 > cut.offset }
         try await manifest.commit([.truncate(to: cut.offset, keeping: cut.kept)])
         let id = manifest.manifest.unusedID(baseOffset: cut.offset)
         let header = SegmentHeader(
@@ -184,12 +210,15 @@ extension PartitionLog {
         try await manifest.commit([.add(id, createdAt: storage.clock.millisecondsNow())])
         let infos = manifest.manifest.sealed
         let kept = cut.kept.map { sealedSegment($0) }
+        ledger = ProducerLedger(states)
+        let since = manifest.manifest.producersSince
         begin(fresh) { [epochs = manifest.manifest.epochs] snapshot in
             let count = infos.count - (kept == nil ? 0 : 1)
             snapshot.sealed.removeLast(max(0, snapshot.sealed.count - count))
             if let kept { snapshot.sealed.append(kept) }
             snapshot.epochs = epochs
             snapshot.truncations.append(cut.offset)
+            snapshot.transactions = TransactionView(states, producersSince: since)
             snapshot.replicatedOffset = snapshot.replicatedOffset.map { min($0, cut.offset) }
             snapshot.tail = Tail(maximumBytes: snapshot.configuration.tailBytes)
         }
@@ -215,6 +244,7 @@ extension PartitionLog {
         }
         try await changingStructure("beginning an epoch in") { () async throws(StorageError) in
             guard epoch > manifest.manifest.epochs.latest else { return }
+            try await flushLocked()
             try await manifest.commit([.epoch(epoch, startOffset: active.end.nextOffset)])
             state.publish { [epochs = manifest.manifest.epochs] in $0.epochs = epochs }
         }

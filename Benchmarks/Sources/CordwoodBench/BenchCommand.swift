@@ -8,6 +8,6 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measures Cordwood. Prints one JSON object a line.",
         subcommands: [
             LogCommand.self, VectorsCommand.self, ChecksumCommand.self,
-            AppendUntilKilledCommand.self,
+            LogOpeningCommand.self, AppendUntilKilledCommand.self, FillLogCommand.self,
         ])
 }

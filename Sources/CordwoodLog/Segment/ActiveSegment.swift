@@ -147,6 +147,11 @@ final class ActiveSegment<S: Storage> {
         durableTimes = placeTimes
     }
 
+    /// Makes what was written durable, as a group of no batches: its watermark says how far.
+    func flush() async throws(StorageError) {
+        try await write([], to: end, times: times, sync: true)
+    }
+
     /// Makes all of the segment durable, with a watermark at its end, and gives back the space
     /// behind it. For closing, sealing, and before a recovered segment is served; with `sealing`
     /// the segment's own seal says so too.
