@@ -10,7 +10,8 @@ extension PartitionLog {
     }
 
     /// Runs a change under the structure lock. A failure of the storage inside it poisons the log:
-    /// how far the change came is for recovery to find out.
+    /// how far the change came is for recovery to find out. A full disk makes it read-only, so a
+    /// change must be one commit to the manifest, or nothing has happened before its last.
     func changingStructure(
         _ doing: String, _ change: () async throws(StorageError) -> Void
     ) async throws(LogError) {
@@ -18,7 +19,8 @@ extension PartitionLog {
         defer { structure.release() }
         try checkAppendable()
         do throws(StorageError) { try await change() } catch {
-            poison(error)
+            let reason = await stop(after: error)
+            if reason.code == .readOnly { throw reason }
             throw LogError(error, while: "\(doing) \(directory)")
         }
     }
@@ -40,8 +42,11 @@ extension PartitionLog {
     /// the structure lock.
     private func flushLocked() async throws(StorageError) {
         guard active.durable != active.end else { return }
-        try await active.write([], to: active.end, times: active.times, sync: true)
-        state.publish { [active] in $0.durableOffset = active.end.nextOffset }
+        try await active.flush()
+        state.publish { [active] in
+            $0.durableOffset = active.end.nextOffset
+            $0.statistics.syncs += 1
+        }
     }
 
     // MARK: The start
@@ -111,6 +116,7 @@ extension PartitionLog {
         if found.offset < start { found = Cut(offset: start) }
         let states = try await producers(at: found.offset)
         do throws(StorageError) {
+            try await active.stopWork()
             if found.isInActive { try await flushLocked() }
             try await cut(to: found, states)
         } catch {

@@ -1,7 +1,6 @@
 import CordwoodStorage
 
 extension BatchHeader {
-    static let attributesPosition = 21
     static let producerIDPosition = 43
     static let producerEpochPosition = 51
     static let baseSequencePosition = 53
