@@ -19,7 +19,10 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let damaged = Code(description: "damaged")
         /// A record whose inside does not parse although its batch's checksum holds.
         public static let malformedRecord = Code(description: "malformed record")
-        /// A compressed batch of a codec that this build does not read.
+        /// Compressed records that do not inflate, or inflate to more than 64 MiB, although their
+        /// batch's checksum holds. The batches around them can be read.
+        public static let malformedCompression = Code(description: "malformed compression")
+        /// A batch whose codec Kafka's format does not name.
         public static let unsupportedCodec = Code(description: "unsupported codec")
         /// A file of a newer format, or no file of this kind at all.
         public static let unsupportedFormat = Code(description: "unsupported format")

@@ -6,6 +6,8 @@ public struct LogStatistics: Sendable, Hashable {
     public var groups = 0
     /// Groups that were synced.
     public var syncs = 0
+    /// Producers' batches that the log had already.
+    public var duplicateBatches = 0
 
     /// Passes of compaction that came to their end.
     public var compactions = 0
@@ -25,6 +27,7 @@ public struct LogStatistics: Sendable, Hashable {
         sum.compactions += b.compactions
         sum.compactedBytes += b.compactedBytes
         sum.failedCompactions += b.failedCompactions
+        sum.duplicateBatches += b.duplicateBatches
         return sum
     }
 }

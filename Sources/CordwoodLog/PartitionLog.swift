@@ -13,7 +13,6 @@ public import CordwoodStorage
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
-    public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
     nonisolated let state: PartitionState<S>
@@ -28,7 +27,15 @@ public actor PartitionLog<S: Storage>: Log {
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
-    private var isCommitting = false
+    var ledger: ProducerLedger
+    /// The offsets of the producer snapshots on disk, in order.
+    var producerSnapshots: [Int64] = []
+    /// Where the active segment ended at the last of them.
+    var checkpointedPosition = 0
+    nonisolated let transactionIndexes = TransactionIndexCache()
+    /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
+    var groupWaiters: [CheckedContinuation<Void, Never>] = []
+    private(set) var isCommitting = false
     private(set) var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
@@ -62,9 +69,11 @@ public actor PartitionLog<S: Storage>: Log {
         var recovery = PartitionRecovery(
             storage: storage, directory: directory, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
-        return PartitionLog(
+        let log = PartitionLog(
             opened, report: recovery.report, directory: directory, storage: storage,
             configuration: configuration)
+        try await log.recoverProducers()
+        return log
     }
 
     private init(
@@ -73,12 +82,14 @@ public actor PartitionLog<S: Storage>: Log {
     ) {
         self.storage = storage
         self.directory = directory
-        recovery = report
         executor = storage.executor
         manifest = opened.manifest
         active = opened.active
         indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
+        ledger = ProducerLedger(
+            ProducerSnapshot(
+                at: opened.active.end.nextOffset, segmentBase: opened.active.header.baseOffset))
         state = PartitionState(
             .init(
                 configuration: configuration,
@@ -89,14 +100,16 @@ public actor PartitionLog<S: Storage>: Log {
                 activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
                 end: opened.active.end, durableOffset: opened.active.end.nextOffset,
-                tail: Tail(maximumBytes: configuration.tailBytes)))
+                tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
+        let encoder = RecordBatchEncoder(
+            maxMessageBytes: configuration.maxMessageBytes,
+            compressionType: configuration.compressionType)
         let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
@@ -123,6 +136,10 @@ public actor PartitionLog<S: Storage>: Log {
         grantedBytes -= byteCount
         if let failure { throw poisoned(by: failure) }
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
+        if let offsets = try admit(batches) {
+            try await wait(for: offsets, acknowledge)
+            return offsets
+        }
         if acknowledge == .memory {
             let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
             startCommitting()
@@ -166,6 +183,8 @@ public actor PartitionLog<S: Storage>: Log {
                 closeError = LogError(error, while: "closing \(directory)")
             }
         }
+        // The files may be opened again as soon as this returns. A failure is in `failure`.
+        try? await active.stopWork()
         // Readers are told before the files go.
         state.publish { $0.isClosed = true }
         await active.file.close()
@@ -179,6 +198,7 @@ public actor PartitionLog<S: Storage>: Log {
         try await active.settle()
         state.publish { [active] in $0.durableOffset = active.end.nextOffset }
         try await writeIndexPages(includingLast: true)
+        await writeLastProducerSnapshot()
     }
 }
 
@@ -202,9 +222,11 @@ extension PartitionLog {
                 do throws(StorageError) { try await commitGroup() } catch { poison(error) }
             }
             structure.release()
+            resumeGroupWaiters()
             admitWaiters()
         }
         isCommitting = false
+        resumeGroupWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -213,6 +235,7 @@ extension PartitionLog {
         let limits = GroupCommit<Waiter>.Limits(
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
+        try await noteProducers()
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
         guard !group.isEmpty else { return try await rollLocked() }
@@ -238,7 +261,9 @@ extension PartitionLog {
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
+        startWorkAhead()
         try await writeIndexPages(includingLast: false)
+        await checkpointProducers()
     }
 
     /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
@@ -259,6 +284,7 @@ extension PartitionLog {
                 RecordBatch(verified: $0, MemorySlice(entry.batch.block))
             }
         }
+        let change = ledger.publish(batches)
         state.publish { snapshot in
             for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
             for batch in batches {
@@ -267,6 +293,9 @@ extension PartitionLog {
                 snapshot.tail.append(batch)
             }
             snapshot.end = end
+            if let change {
+                snapshot.transactions.apply(change, highWatermark: snapshot.highWatermark)
+            }
             snapshot.statistics.groups += 1
             if synced {
                 snapshot.statistics.syncs += 1
@@ -278,6 +307,7 @@ extension PartitionLog {
     func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
+        ledger.rollBack()
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 

@@ -36,7 +36,7 @@ struct BatchRecords {
         case .zstd: type = .zstd()
         }
         // Bytes that do not compress grow a little, by less than this in each of the formats.
-        var output = GrowingBuffer(limit: 2 * records.count + 1024)
+        var output = GrowingBuffer(limit: 2 * records.count + (64 << 10))
         withExtendedLifetime(records) { type.compress(records.unsafeBytes, into: &output) }
         return output.finish()
     }

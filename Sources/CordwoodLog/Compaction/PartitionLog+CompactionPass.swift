@@ -21,7 +21,7 @@ extension PartitionLog {
         let (segments, truncations) = state.read {
             (Array($0.sealed.prefix(plan.segmentCount)), $0.truncations.count)
         }
-        let context = compactionContext()
+        let context = try await compactionContext()
         let mapping = try await map(segments, context, &progress)
         progress.report.keys = mapping.map.count
         progress.report.isPartial = mapping.isCut
@@ -65,10 +65,22 @@ extension PartitionLog {
     }
 
     /// What the producers' state says about what may go.
-    private func compactionContext() -> (
+    private func compactionContext() async throws(LogError) -> (
         aborted: [AbortedRange], producers: [Int64: ProducerLastBatch]
     ) {
-        ([], [:])
+        let aborted = try await abortedTransactions(in: startOffset..<max(startOffset, endOffset))
+        let producers = ledger.published.states.producers.mapValues { state in
+            ProducerLastBatch(
+                lastDataOffset: state.batches.last?.lastOffset, producerEpoch: state.epoch)
+        }
+        return (
+            aborted.compactMap { transaction in
+                guard transaction.firstOffset <= transaction.lastOffset else { return nil }
+                return AbortedRange(
+                    producerID: transaction.producerID,
+                    offsets: transaction.firstOffset...transaction.lastOffset)
+            }, producers
+        )
     }
 
     private func isPassedOver(_ segment: SealedSegment<S>) -> Bool {
@@ -96,6 +108,46 @@ extension PartitionLog {
                 throw .badChain(expected: info.end.chain.value, found: cursor.chain.value)
             }
             return (MemorySlice(block, position..<position + header.totalByteCount), header)
+        }
+
+        /// Continues the chain over the batches before `limit`, without a look at their records.
+        mutating func follow(upTo limit: Int) -> Bool {
+            while !isAtEnd, cursor.position < limit {
+                let rest = UnsafeRawBufferPointer(
+                    rebasing: block.unsafeBytes[cursor.position..<info.end.position])
+                guard let header = BatchHeader(rest),
+                    header.problem(
+                        available: rest.count, expectedOffset: cursor.nextOffset, rules: rules)
+                        == nil
+                else { return false }
+                cursor.chain.absorb(rest)
+                cursor.position += header.totalByteCount
+                cursor.nextOffset = header.nextOffset
+            }
+            return !isAtEnd || cursor == info.end
+        }
+    }
+
+    /// Holds the chain of a compacted segment against its seal. Nothing else vouches for the offsets
+    /// there, and a wrong one in the map would let newer records go.
+    private func checkChain(
+        _ start: Source, _ progress: inout Progress
+    ) async throws(LogError) {
+        guard start.rules.offsets == .increasing else { return }
+        var source = start
+        while !source.isAtEnd {
+            let limit = source.cursor.position + (64 << 20)
+            let (next, isSound) = await storage.offload { [source] in
+                var source = source
+                let isSound = source.follow(upTo: limit)
+                return (source, isSound)
+            }
+            source = next
+            guard isSound else {
+                throw LogError(
+                    .damaged, "segment \(source.info.id): the chain over its batches does not hold")
+            }
+            try await pause(after: 0, &progress)
         }
     }
 
@@ -176,6 +228,7 @@ extension PartitionLog {
         _ segment: SealedSegment<S>, _ mapping: inout CompactionMapping, _ progress: inout Progress
     ) async throws(LogError) {
         var source = try await source(segment)
+        try await checkChain(source, &progress)
         while !source.isAtEnd, !mapping.isCut {
             let before = source.cursor.position
             let limit = before + progress.options.stepBytes

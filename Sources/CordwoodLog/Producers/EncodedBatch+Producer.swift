@@ -1,7 +1,6 @@
 import CordwoodStorage
 
 extension BatchHeader {
-    static let attributesPosition = 21
     static let producerIDPosition = 43
     static let producerEpochPosition = 51
     static let baseSequencePosition = 53
@@ -15,6 +14,14 @@ extension EncodedBatch {
             producerID: sequence.producerID, epoch: sequence.epoch,
             baseSequence: sequence.baseSequence,
             attributes: sequence.isTransactional ? BatchHeader.transactionalFlag : 0)
+    }
+
+    /// What the producers' rules look at; nil for a batch without a producer. O(1).
+    var producer: ProducerBatch? {
+        let batch = MemorySlice(block)
+        return BatchHeader(batch.unsafeBytes).flatMap { header in
+            header.producerID < 0 ? nil : ProducerBatch(RecordBatch(verified: header, batch))
+        }
     }
 
     /// The control batch that ends a transaction.

@@ -45,6 +45,15 @@ extension LogConfiguration {
     }
 }
 
+extension SpaceAhead.Limits {
+    /// Work beside the appends from the first one on, a page at a time.
+    static var small: Self {
+        Self(
+            firstBytes: 1, windowBytes: 12 << 10, stepBytes: 4096, reservationBytes: 12 << 10,
+            writebackBytes: 700, unsyncedBytes: 1500)
+    }
+}
+
 extension Log {
     /// Every record from `start` to the end, in order.
     func all(from start: Int64? = nil) async throws -> [StoredRecord] {
@@ -62,7 +71,7 @@ extension Log {
         while offset < endOffset {
             do {
                 let batches = try await read(from: offset, maximumBytes: 1 << 20)
-                try #require(!batches.isEmpty)
+                try #require(!batches.isEmpty, "nothing at offset \(offset), before \(endOffset)")
                 for batch in batches {
                     records += try batch.records().filter { $0.offset >= offset }
                     offset = batch.lastOffset + 1
