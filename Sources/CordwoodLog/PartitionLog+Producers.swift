@@ -5,6 +5,7 @@ extension PartitionLog {
         _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         guard let producer else { return try await append(records, acknowledge: acknowledge) }
+        try checkKeys(records)
         let batches = try RecordBatchEncoder(configuration)
             .encode(records, now: storage.clock.millisecondsNow())
         guard batches.count == 1, producer.producerID >= 0 else {
