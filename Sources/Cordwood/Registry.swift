@@ -8,8 +8,9 @@ import Synchronization
 /// An actor: creations and openings are decided one after the other. Opening a log can take long, so
 /// it runs in a task of its own that everyone who asks for it awaits.
 actor Registry<S: Storage>: DatabaseRegistry {
-    private let storage: S
+    private nonisolated let storage: S
     private let name: String
+    private let views: ViewStore
     private let catalog: Catalog<S>
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
@@ -25,6 +26,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         var recovery: RecoveryReport
     }
 
+    nonisolated var clock: any WallClock { storage.clock }
     nonisolated var topicNames: [String] { published.withLock { $0.topicNames } }
     nonisolated var collectionNames: [String] { published.withLock { $0.collectionNames } }
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
@@ -52,6 +54,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     ) {
         self.storage = storage
         self.name = name
+        views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
         var recovery = RecoveryReport()
         if catalog.cutBytes > 0 {
@@ -129,7 +132,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
             opened.append(try await openLog(path, configuration.log, "topic \(name)"))
         }
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
-        return Topic(name: name, configuration: configuration, logs: opened)
+        return Topic(name: name, configuration: configuration, logs: opened, views: views)
     }
 
     // MARK: Collections

@@ -5,8 +5,8 @@ extension PartitionLog {
         _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         guard let producer else { return try await append(records, acknowledge: acknowledge) }
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         guard batches.count == 1, producer.producerID >= 0 else {
             throw LogError(
                 .invalidProducer,
@@ -33,7 +33,7 @@ extension PartitionLog {
     }
 
     public nonisolated func batches(_ records: [Record]) throws(LogError) -> [Int] {
-        try RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
+        try RecordBatchEncoder(configuration)
             .batchCounts(records, now: storage.clock.millisecondsNow())
     }
 
@@ -125,22 +125,6 @@ extension PartitionLog {
                 }
                 await withCheckedContinuation { groupWaiters.append($0) }
             }
-        }
-    }
-
-    /// Makes everything that was written durable.
-    private func flush() async throws(LogError) {
-        await structure.acquire()
-        defer { structure.release() }
-        if state.read({ $0.durableOffset >= $0.end.nextOffset }) { return }
-        try checkAppendable()
-        do throws(StorageError) { try await active.flush() } catch {
-            poison(error)
-            throw LogError(error, while: "syncing \(directory)")
-        }
-        state.publish { [active] in
-            $0.durableOffset = active.end.nextOffset
-            $0.statistics.syncs += 1
         }
     }
 

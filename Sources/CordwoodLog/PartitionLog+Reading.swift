@@ -12,6 +12,7 @@ extension PartitionLog {
     public nonisolated var recovery: RecoveryReport { state.read { $0.recovery } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
     public nonisolated var segmentCount: Int { state.read { $0.sealed.count + 1 } }
+    public nonisolated var health: LogHealth { state.read { $0.health } }
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
 
     public nonisolated var byteCount: Int {
@@ -84,13 +85,14 @@ extension PartitionLog {
     }
 
     /// Finds an offset, under the state's lock and without I/O. `inMemory` allows the tail to
-    /// answer.
+    /// answer; without it what lies before the start offset can be read, too, where it still is.
     nonisolated func place(
         of offset: Int64, maximumBytes: Int, inMemory: Bool
     ) throws(LogError) -> Place {
         let found: Result<Place, LogError> = state.read { snapshot in
             if snapshot.isClosed { return .failure(LogError(.closed, "\(directory) was closed")) }
-            guard offset >= snapshot.startOffset, offset <= snapshot.end.nextOffset else {
+            guard offset >= (inMemory ? snapshot.startOffset : 0), offset <= snapshot.end.nextOffset
+            else {
                 return .failure(
                     LogError(
                         .offsetOutOfRange,

@@ -35,6 +35,9 @@ extension PartitionLog {
         _ fresh: ActiveSegment<S>,
         _ change: (inout PartitionState<S>.Snapshot) -> Void
     ) {
+        // What made the old segment prepare space holds for the next one.
+        fresh.appendedBytes = active.appendedBytes
+        fresh.syncedBytes = active.syncedBytes
         active = fresh
         indexPagesWritten = 0
         ledger.startSegment(at: fresh.header.baseOffset)

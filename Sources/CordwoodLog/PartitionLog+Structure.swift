@@ -10,7 +10,8 @@ extension PartitionLog {
     }
 
     /// Runs a change under the structure lock. A failure of the storage inside it poisons the log:
-    /// how far the change came is for recovery to find out.
+    /// how far the change came is for recovery to find out. A full disk makes it read-only, so a
+    /// change must be one commit to the manifest, or nothing has happened before its last.
     func changingStructure(
         _ doing: String, _ change: () async throws(StorageError) -> Void
     ) async throws(LogError) {
@@ -18,7 +19,8 @@ extension PartitionLog {
         defer { structure.release() }
         try checkAppendable()
         do throws(StorageError) { try await change() } catch {
-            poison(error)
+            let reason = await stop(after: error)
+            if reason.code == .readOnly { throw reason }
             throw LogError(error, while: "\(doing) \(directory)")
         }
     }
@@ -27,6 +29,24 @@ extension PartitionLog {
     func checkAppendable() throws(LogError) {
         if let failure { throw poisoned(by: failure) }
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
+    }
+
+    public func flush() async throws(LogError) {
+        try await changingStructure("flushing") { () async throws(StorageError) in
+            try await flushLocked()
+        }
+    }
+
+    /// Makes durable what was written, so that an edit of the manifest may speak of it: one that
+    /// names offsets which a crash then takes away would contradict the segment. The caller holds
+    /// the structure lock.
+    private func flushLocked() async throws(StorageError) {
+        guard active.durable != active.end else { return }
+        try await active.flush()
+        state.publish { [active] in
+            $0.durableOffset = active.end.nextOffset
+            $0.statistics.syncs += 1
+        }
     }
 
     // MARK: The start
@@ -42,6 +62,7 @@ extension PartitionLog {
         }
         try await changingStructure("trimming") { () async throws(StorageError) in
             guard offset > startOffset else { return }
+            if offset > active.durable.nextOffset { try await flushLocked() }
             try await removeOldest(startingAt: offset) { $0.end.nextOffset <= offset }
         }
         await removeGarbage()
@@ -90,10 +111,13 @@ extension PartitionLog {
                     + "found \(offset)")
         }
         if offset == end { return end }
-        let found = try await place(toCutAt: offset)
+        var found = try await place(toCutAt: offset)
+        // The batch began before the log does: nothing of it can be read.
+        if found.offset < start { found = Cut(offset: start) }
         let states = try await producers(at: found.offset)
         do throws(StorageError) {
-            if found.isInActive { try await active.file.sync() }
+            try await active.stopWork()
+            if found.isInActive { try await flushLocked() }
             try await cut(to: found, states)
         } catch {
             poison(error)
@@ -222,6 +246,7 @@ extension PartitionLog {
         }
         try await changingStructure("beginning an epoch in") { () async throws(StorageError) in
             guard epoch > manifest.manifest.epochs.latest else { return }
+            try await flushLocked()
             try await manifest.commit([.epoch(epoch, startOffset: active.end.nextOffset)])
             state.publish { [epochs = manifest.manifest.epochs] in $0.epochs = epochs }
         }

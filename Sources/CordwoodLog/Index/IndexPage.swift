@@ -10,6 +10,12 @@ enum IndexPage {
     private static let entryByteCount = 12
     static let capacity = (byteCount - headerByteCount) / entryByteCount
     private static let magic: UInt32 = 0x4449_5743  // "CWID"
+
+    /// Where an index file has its entry of that number.
+    static func position(ofEntry number: Int) -> Int {
+        number / capacity * byteCount + headerByteCount + number % capacity * entryByteCount
+    }
+
     private static let version: UInt16 = 1
 
     /// The bytes of page `number`, with at most ``capacity`` entries.
