@@ -31,15 +31,11 @@ extension PartitionLog {
         await removeOldProducerSnapshots()
     }
 
-    /// How far the active segment grows between two snapshots: what an opening after a crash has to
-    /// replay at most.
-    private static var checkpointBytes: Int { 64 << 20 }
-
     /// Writes a snapshot in the middle of a segment from time to time. It may come to the medium
     /// before the batches do: if these are lost, recovery finds it behind the end and removes it.
     func checkpointProducers() async {
         guard manifest.manifest.producersSince != nil,
-            active.end.position - checkpointedPosition >= Self.checkpointBytes
+            active.end.position - checkpointedPosition >= checkpointBytes
         else { return }
         checkpointedPosition = active.end.position
         do throws(StorageError) { try await write(ledger.published) } catch {}

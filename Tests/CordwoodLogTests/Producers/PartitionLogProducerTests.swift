@@ -222,6 +222,9 @@ extension Log {
         await #expect(throws: LogError.self) { try await original.value }
         await #expect(throws: LogError.self) { try await again.value }
         #expect(await log.producers().first?.lastSequence == 0)
+        // What was queued is forgotten with it.
+        let (queued, written) = await (log.ledger.queued, log.ledger.published.states)
+        #expect(queued == written)
     }
 
     @Test func idleProducersExpire() async throws {
@@ -242,6 +245,22 @@ extension Log {
         _ = try await log.end(.commit, 2)
         await log.expireProducers(now: now + 5000)
         #expect(await log.producers().isEmpty)
+    }
+
+    /// A snapshot of what was cut away is not found again behind what took its place.
+    @Test func aTruncationTakesSnapshotsAway() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage, .small)
+        for number in 0..<60 { _ = try await log.produce(1, sequence: Int32(number), "a text") }
+        try await log.roll()
+        _ = try await log.truncate(to: 10)
+        for number in 0..<80 { _ = try await log.append([Record("plain \(number)")]) }
+        let states = await log.ledger.published.states
+        storage.crash(.dropUnsynced)
+        let reopened = try await openLog(on: storage, .small)
+        #expect(reopened.endOffset == 90)
+        #expect(await reopened.ledger.published.states == states)
+        #expect(await reopened.producers().first?.lastSequence == 9)
     }
 
     @Test func aTruncationTakesTheStateBack() async throws {

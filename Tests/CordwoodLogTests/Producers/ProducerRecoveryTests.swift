@@ -57,6 +57,10 @@ private struct Producers {
     }
 }
 
+extension PartitionLog {
+    fileprivate func checkpoint(every bytes: Int) { checkpointBytes = bytes }
+}
+
 /// What the batches of a whole log say, worked out the plain way.
 private struct Replay {
     var states = ProducerStates()
@@ -121,6 +125,8 @@ private struct Replay {
                 let log = try await openLog(on: storage, Self.configuration)
                 #expect(log.endOffset >= producers.acknowledged, "\(context)")
                 try await check(log, context)
+                // With snapshots in the middle of segments, too, some ahead of what is durable.
+                if seed % 2 == 0 { await log.checkpoint(every: 1 + producers.random.below(500)) }
                 if producers.random.coin() {
                     storage.inject(
                         Fault(
