@@ -33,6 +33,9 @@ public actor PartitionLog<S: Storage>: Log {
     var producerSnapshots: [Int64] = []
     /// Where the active segment ended at the last of them.
     var checkpointedPosition = 0
+    /// How far the active segment grows between two snapshots: what an opening after a crash has to
+    /// replay at most.
+    var checkpointBytes = 64 << 20
     nonisolated let transactionIndexes = TransactionIndexCache()
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
