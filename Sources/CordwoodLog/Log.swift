@@ -42,6 +42,48 @@ public protocol Log: AnyObject, Sendable {
         _ records: [Record], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64>
 
+    /// Appends a batch of an idempotent or transactional producer and returns the offsets it got.
+    /// A batch that the log holds already, one of the producer's last five, is not appended again:
+    /// its offsets are returned, once they are as durable as `acknowledge` asks for now.
+    ///
+    /// The records must fit one batch (``batches(_:)``): it is appended whole or not at all. Nothing
+    /// was appended after ``LogError/Code/outOfOrderSequence``, ``LogError/Code/producerFenced``,
+    /// ``LogError/Code/invalidTransactionState``, ``LogError/Code/invalidProducer`` and
+    /// ``LogError/Code/tooManyProducers``. After ``LogError/Code/poisoned`` or
+    /// ``LogError/Code/storage`` send the same batch again once the log was reopened: it is appended
+    /// once. Without a `producer` this is ``append(_:acknowledge:)``.
+    func append(
+        _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement
+    ) async throws(LogError) -> Range<Int64>
+
+    /// Ends the producer's open transaction in this log and returns the marker's offset. Sending a
+    /// marker again is harmless: it ends nothing. Fences lower epochs of the producer.
+    ///
+    /// Throws ``LogError/Code/producerFenced``, and ``LogError/Code/coordinatorFenced`` when a
+    /// coordinator of a later epoch has been here.
+    func appendMarker(
+        _ marker: TransactionMarker, producerID: Int64, epoch: Int16, coordinatorEpoch: Int32,
+        acknowledge: Acknowledgement
+    ) async throws(LogError) -> Int64
+
+    /// How many records go into each batch when ``append(_:acknowledge:)`` divides them. Throws
+    /// what it would throw. O(records).
+    func batches(_ records: [Record]) throws(LogError) -> [Int]
+
+    /// The producers that the log remembers, by id, as they are at ``endOffset``. O(producers).
+    func producers() async -> [ProducerDescription]
+
+    /// Forgets producers that were last heard of `producerIDExpirationMilliseconds` ago or earlier,
+    /// but none with an open transaction. One that comes back may begin with any sequence number.
+    /// O(producers).
+    func expireProducers(now: Int64) async
+
+    /// The transactions with records in `offsets` that were aborted, where that is decided: before
+    /// ``lastStableOffset``. By the offsets of their markers.
+    func abortedTransactions(
+        in offsets: Range<Int64>
+    ) async throws(LogError) -> [AbortedTransaction]
+
     /// Throws what ``append(_:acknowledge:)`` would throw for these records before it writes any:
     /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
     func check(_ records: [Record]) throws(LogError)
@@ -124,6 +166,17 @@ extension Log {
     /// See ``waitForRecords(at:isolation:)``; up to the high watermark.
     public func waitForRecords(at offset: Int64) async {
         await waitForRecords(at: offset, isolation: .uncommitted)
+    }
+}
+
+extension Log {
+    /// The end of what a reader of that isolation sees.
+    public func end(for isolation: Isolation) -> Int64 {
+        switch isolation {
+        case .logEnd: endOffset
+        case .uncommitted: highWatermark
+        case .committed: lastStableOffset
+        }
     }
 }
 

@@ -6,6 +6,8 @@ public struct LogStatistics: Sendable, Hashable {
     public var groups = 0
     /// Groups that were synced.
     public var syncs = 0
+    /// Producers' batches that the log had already.
+    public var duplicateBatches = 0
 
     public init() {}
 
@@ -15,6 +17,7 @@ public struct LogStatistics: Sendable, Hashable {
         sum.appendedBytes += b.appendedBytes
         sum.groups += b.groups
         sum.syncs += b.syncs
+        sum.duplicateBatches += b.duplicateBatches
         return sum
     }
 }

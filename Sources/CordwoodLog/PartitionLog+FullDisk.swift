@@ -30,7 +30,7 @@ extension PartitionLog {
         }
         var needsCut = false
         do throws(StorageError) {
-            try await active.settle()
+            try await active.takeBack()
         } catch {
             guard error.isFullDisk else {
                 poison(error)
@@ -54,7 +54,8 @@ extension PartitionLog {
     /// Takes back everything that was queued behind the published end: offsets that were given out
     /// are given out again. Returns those who waited for it.
     func resetToPublishedEnd() -> [Waiter] {
-        commit.fail(resumingAt: active.end.nextOffset)
+        ledger.rollBack()
+        return commit.fail(resumingAt: active.end.nextOffset)
     }
 
     /// Tells readers how the log is, with the end that is durable now.
@@ -90,7 +91,7 @@ extension PartitionLog {
         }
         do throws(StorageError) {
             if full.needsCut {
-                try await active.settle()
+                try await active.takeBack()
                 fullDisk?.needsCut = false
             }
             if full.needsRoll { try await rollLocked() }

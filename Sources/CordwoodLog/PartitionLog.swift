@@ -14,7 +14,6 @@ public import CordwoodStorage
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
-    public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
     nonisolated let state: PartitionState<S>
@@ -28,7 +27,15 @@ public actor PartitionLog<S: Storage>: Log {
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
-    private var isCommitting = false
+    var ledger: ProducerLedger
+    /// The offsets of the producer snapshots on disk, in order.
+    var producerSnapshots: [Int64] = []
+    /// Where the active segment ended at the last of them.
+    var checkpointedPosition = 0
+    nonisolated let transactionIndexes = TransactionIndexCache()
+    /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
+    var groupWaiters: [CheckedContinuation<Void, Never>] = []
+    private(set) var isCommitting = false
     private(set) var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
@@ -66,9 +73,11 @@ public actor PartitionLog<S: Storage>: Log {
         var recovery = PartitionRecovery(
             storage: storage, directory: directory, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
-        return PartitionLog(
+        let log = PartitionLog(
             opened, report: recovery.report, directory: directory, storage: storage,
             configuration: configuration)
+        try await log.recoverProducers()
+        return log
     }
 
     private init(
@@ -77,12 +86,14 @@ public actor PartitionLog<S: Storage>: Log {
     ) {
         self.storage = storage
         self.directory = directory
-        recovery = report
         executor = storage.executor
         manifest = opened.manifest
         active = opened.active
         indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
+        ledger = ProducerLedger(
+            ProducerSnapshot(
+                at: opened.active.end.nextOffset, segmentBase: opened.active.header.baseOffset))
         state = PartitionState(
             .init(
                 configuration: configuration,
@@ -93,7 +104,7 @@ public actor PartitionLog<S: Storage>: Log {
                 activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
                 end: opened.active.end, durableOffset: opened.active.end.nextOffset,
-                tail: Tail(maximumBytes: configuration.tailBytes)))
+                tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
     public nonisolated func append(
@@ -127,6 +138,10 @@ public actor PartitionLog<S: Storage>: Log {
         grantedBytes -= byteCount
         try checkAppendable()
         if let fullDisk { throw fullDisk.reason }
+        if let offsets = try admit(batches) {
+            try await wait(for: offsets, acknowledge)
+            return offsets
+        }
         if acknowledge == .memory {
             let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
             startCommitting()
@@ -172,6 +187,8 @@ public actor PartitionLog<S: Storage>: Log {
                 closeError = LogError(error, while: "closing \(directory)")
             }
         }
+        // The files may be opened again as soon as this returns. A failure is in `failure`.
+        try? await active.stopWork()
         // Readers are told before the files go.
         state.publish { snapshot in
             snapshot.isClosed = true
@@ -191,6 +208,7 @@ public actor PartitionLog<S: Storage>: Log {
             // A view, which the next opening makes anew.
             if !error.isFullDisk { throw error }
         }
+        await writeLastProducerSnapshot()
     }
 }
 
@@ -216,9 +234,11 @@ extension PartitionLog {
                 }
             }
             structure.release()
+            resumeGroupWaiters()
             admitWaiters()
         }
         isCommitting = false
+        resumeGroupWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -227,6 +247,7 @@ extension PartitionLog {
         let limits = GroupCommit<Waiter>.Limits(
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
+        try await noteProducers()
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
         guard !group.isEmpty else {
@@ -258,10 +279,12 @@ extension PartitionLog {
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
+        startWorkAhead()
         do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
             // The pages wait; the segment has everything that they are made of.
             if !error.isFullDisk { throw error }
         }
+        await checkpointProducers()
     }
 
     /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
@@ -282,6 +305,7 @@ extension PartitionLog {
                 RecordBatch(verified: $0, MemorySlice(entry.batch.block))
             }
         }
+        let change = ledger.publish(batches)
         state.publish { snapshot in
             for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
             for batch in batches {
@@ -290,6 +314,9 @@ extension PartitionLog {
                 snapshot.tail.append(batch)
             }
             snapshot.end = end
+            if let change {
+                snapshot.transactions.apply(change, highWatermark: snapshot.highWatermark)
+            }
             snapshot.statistics.groups += 1
             if synced {
                 snapshot.statistics.syncs += 1
@@ -304,6 +331,7 @@ extension PartitionLog {
         stopProbe()
         fullDisk = nil
         state.publish { $0.health = .poisoned }
+        ledger.rollBack()
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 

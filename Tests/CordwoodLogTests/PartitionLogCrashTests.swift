@@ -7,11 +7,13 @@ import Testing
 /// The acknowledged set survives whatever the machine does.
 @Suite(.timeLimit(.minutes(30))) struct PartitionLogCrashTests {
     private static func configuration(_ random: inout SplitMix64) -> LogConfiguration {
-        LogConfiguration(
+        var configuration = LogConfiguration(
             segmentBytes: SegmentHeader.byteCount + [1600, 3000, 20_000][random.below(3)],
             indexIntervalBytes: [64, 256, 1024][random.below(3)], maxMessageBytes: 1600,
             maximumQueuedBytes: 1 << 20, maximumGroupBytes: [512, 1 << 20][random.below(2)],
             tailBytes: random.coin() ? 0 : 1 << 20)
+        if random.coin() { configuration.spaceAhead = .small }
+        return configuration
     }
 
     private static func crash(_ random: inout SplitMix64) -> Crash {

@@ -16,6 +16,14 @@ extension EncodedBatch {
             attributes: sequence.isTransactional ? BatchHeader.transactionalFlag : 0)
     }
 
+    /// What the producers' rules look at; nil for a batch without a producer. O(1).
+    var producer: ProducerBatch? {
+        let batch = MemorySlice(block)
+        return BatchHeader(batch.unsafeBytes).flatMap { header in
+            header.producerID < 0 ? nil : ProducerBatch(RecordBatch(verified: header, batch))
+        }
+    }
+
     /// The control batch that ends a transaction.
     static func marker(
         _ control: ControlRecord, producerID: Int64, epoch: Int16, now: Int64

@@ -30,6 +30,13 @@ package struct RecordBatchEncoder {
         return batches
     }
 
+    /// How many records go into each batch of ``encode(_:now:)``. O(records).
+    package func batchCounts(_ records: [Record], now: Int64) throws(LogError) -> [Int] {
+        var counts: [Int] = []
+        try forEachPlan(records, now: now) { start, plan in counts.append(plan.end - start) }
+        return counts
+    }
+
     /// Throws what ``encode(_:now:)`` would throw, and writes nothing. O(records).
     package func check(_ records: [Record], now: Int64) throws(LogError) {
         try forEachPlan(records, now: now) { _, _ in }

@@ -15,10 +15,22 @@ final class ActiveSegment<S: Storage> {
     private(set) var times: SegmentTimes
     private var durableTimes: SegmentTimes
     private var watermarkSequence: UInt64
-    /// The file reaches this far; bytes behind ``end`` are zeros.
-    private var reservedBytes: Int
     /// The size that it may grow to.
     var segmentBytes: Int
+
+    // Beside the appends: ActiveSegment+Ahead.swift.
+
+    /// Space behind ``end``, which reads as zeros.
+    var space: SpaceAhead
+    /// Bytes appended since the log was opened and, of them, those in synced groups.
+    var appendedBytes = 0
+    var syncedBytes = 0
+    /// The system was asked to write back what lies before.
+    var writtenBack = 0
+    var isSyncing = false
+    var syncFailure: StorageError?
+    var isStopped = false
+    var waiters: [CheckedContinuation<Void, Never>] = []
 
     init(
         file: S.File, header: SegmentHeader, end: SegmentCursor, times: SegmentTimes = .init(),
@@ -31,13 +43,9 @@ final class ActiveSegment<S: Storage> {
         self.times = times
         durableTimes = times
         self.watermarkSequence = watermarkSequence
-        reservedBytes = end.position
+        space = SpaceAhead(end: end.position, limits: configuration.spaceAhead)
         segmentBytes = configuration.segmentBytes
     }
-
-    /// How much space is reserved at a time: each step costs a journal commit, so not every group
-    /// should, and an idle log should not hold much.
-    private static var reservationBytes: Int { 16 << 20 }
 
     /// Bytes that still fit.
     var room: Int { segmentBytes - end.position }
@@ -101,54 +109,83 @@ final class ActiveSegment<S: Storage> {
         }
     }
 
-    /// Makes sure that there is space for so many bytes behind ``end``. After an error the space is
-    /// what it was.
-    func reserve(_ byteCount: Int) async throws(StorageError) {
-        let needed = end.position + byteCount
-        guard needed > reservedBytes else { return }
-        let wanted = max(needed, min(reservedBytes + Self.reservationBytes, segmentBytes))
-        do throws(StorageError) {
-            try await file.preallocate(to: wanted)
-            reservedBytes = wanted
-        } catch {
-            guard error.code == .noSpace, wanted > needed else { throw error }
-            // The last of a disk is used, too.
-            try await file.preallocate(to: needed)
-            reservedBytes = needed
-        }
-    }
-
     /// Writes a group and its watermark, and with `sync` makes both durable. The batches must have
     /// their offsets. After an error nothing may be assumed of the bytes behind ``end``.
     func write(
         _ batches: [EncodedBatch], to newEnd: SegmentCursor, times newTimes: SegmentTimes,
         sync: Bool
     ) async throws(StorageError) {
-        try await reserve(newEnd.position - end.position)
+        space.claim(upTo: newEnd.position)
+        try await waitForWork(before: newEnd.position, syncs: sync)
+        if newEnd.position > space.reserved { try await reserve(upTo: newEnd.position) }
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
             groupWasSynced: sync, times: durableTimes)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
         try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
+        appendedBytes += newEnd.position - end.position
+        if sync { syncedBytes += newEnd.position - end.position }
         end = newEnd
         times = newTimes
-        if sync {
-            durable = newEnd
-            durableTimes = newTimes
+        if sync { noteDurable(newEnd, newTimes) }
+    }
+
+    /// Reserves space in the path of an append: the first of a segment, or where what runs ahead
+    /// was overtaken.
+    private func reserve(upTo position: Int) async throws(StorageError) {
+        let size = space.beginReserving(upTo: position, limit: segmentBytes)
+        do throws(StorageError) {
+            try await file.preallocate(to: size)
+            return space.endReserving(size)
+        } catch {
+            guard error.code == .noSpace, size > position else {
+                space.endReserving(nil)
+                throw error
+            }
         }
+        // The last of a full disk is used, too.
+        do throws(StorageError) { try await file.preallocate(to: position) } catch {
+            space.endReserving(nil)
+            throw error
+        }
+        space.endReserving(position)
+    }
+
+    /// Takes back what a write that found no space may have left behind ``end``, durably, and is
+    /// ready for appends again.
+    func takeBack() async throws(StorageError) {
+        try await settle()
+        isStopped = false
+        space = SpaceAhead(end: end.position, limits: space.limits)
+    }
+
+    /// Makes sure that there is space for so many bytes behind ``end``, outside an append.
+    func reserve(_ byteCount: Int) async throws(StorageError) {
+        let needed = end.position + byteCount
+        try await waitForWork(before: needed, syncs: false)
+        if needed > space.reserved { try await reserve(upTo: needed) }
+    }
+
+    func noteDurable(_ place: SegmentCursor, _ placeTimes: SegmentTimes) {
+        durable = place
+        durableTimes = placeTimes
+    }
+
+    /// Makes what was written durable, as a group of no batches: its watermark says how far.
+    func flush() async throws(StorageError) {
+        try await write([], to: end, times: times, sync: true)
     }
 
     /// Makes all of the segment durable, with a watermark at its end, and gives back the space
     /// behind it. For closing, sealing, and before a recovered segment is served; with `sealing`
     /// the segment's own seal says so too.
     func settle(sealing: Bool = false) async throws(StorageError) {
+        try await stopWork()
         try await file.truncate(to: end.position)
-        reservedBytes = end.position
         // First the data, then the watermark that claims it.
         try await file.sync()
-        durable = end
-        durableTimes = times
+        noteDurable(end, times)
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: end, groupEnd: end.position,
@@ -189,7 +226,7 @@ final class ActiveSegment<S: Storage> {
                 [FileWrite(at: position, [MemorySlice(copy)])], thenSync: false)
             position = step.upperBound
         }
-        try await settle()
+        try await takeBack()
     }
 
     /// How much of a segment is read or written at a time.
