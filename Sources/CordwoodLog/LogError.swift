@@ -10,6 +10,8 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let emptyBatch = Code(description: "empty batch")
         /// One record that no batch within `maxMessageBytes` can hold. Nothing was written.
         public static let recordTooLarge = Code(description: "record too large")
+        /// A record without a key for a log that is compacted. Nothing was written.
+        public static let keyRequired = Code(description: "key required")
         /// An offset before the start or after the end of the log.
         public static let offsetOutOfRange = Code(description: "offset out of range")
         /// Bytes whose checksums or structure do not hold. They are never served;

@@ -24,6 +24,7 @@ public actor PartitionLog<S: Storage>: Log {
 
     let manifest: ManifestStore<S>
     let structure = StructureLock()
+    let compaction = CompactionState()
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
@@ -110,6 +111,7 @@ public actor PartitionLog<S: Storage>: Log {
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
+        try checkKeys(records)
         let encoder = RecordBatchEncoder(
             maxMessageBytes: configuration.maxMessageBytes,
             compressionType: configuration.compressionType)
@@ -118,6 +120,7 @@ public actor PartitionLog<S: Storage>: Log {
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
+        try checkKeys(records)
         let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
         try encoder.check(records, now: storage.clock.millisecondsNow())
     }
@@ -175,6 +178,7 @@ public actor PartitionLog<S: Storage>: Log {
         stopProbe()
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await compaction.waitForEnd()
         await structure.acquire()
         defer { structure.release() }
         if let failure {

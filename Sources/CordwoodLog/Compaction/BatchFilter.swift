@@ -7,7 +7,7 @@ import CordwoodStorage
 /// anew with the surviving records' own bytes, the same base offset and last offset (so the offsets
 /// have holes), and a new maximum timestamp and CRC. Keeps room for the ranges of the survivors, so
 /// a record costs no allocation.
-struct BatchFilter {
+struct BatchFilter: Sendable {
     enum Outcome {
         /// All records stay: the batch can be copied byte for byte.
         case unchanged
