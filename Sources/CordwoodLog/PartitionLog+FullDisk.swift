@@ -47,6 +47,7 @@ extension PartitionLog {
             reason: reason, needsCut: needsCut, needsRoll: rolling, neededBytes: neededBytes)
         for waiter in resetToPublishedEnd() { waiter.resume(returning: .failure(reason)) }
         publishHealth(.readOnly)
+        observer?.happened(.becameReadOnly(reason))
         startProbe()
         return reason
     }
@@ -105,7 +106,10 @@ extension PartitionLog {
         }
         probe = nil
         fullDisk = nil
-        if failure == nil { publishHealth(.writable) }
+        if failure == nil {
+            publishHealth(.writable)
+            observer?.happened(.resumed)
+        }
         return true
     }
 
