@@ -105,5 +105,7 @@ protocol DatabaseRegistry: Sendable {
     func collection(
         _ name: String, creating: CollectionConfiguration?
     ) async throws(DatabaseError) -> Collection
+    func observe(_ observer: DatabaseObserver) async
+    func recordGauges() async
     func close() async throws(DatabaseError)
 }

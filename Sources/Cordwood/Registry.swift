@@ -17,6 +17,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     private var logs: [any Log] = []
+    /// Which log each of ``logs`` is.
+    private var places: [DatabaseObserver.Place] = []
+    private var observer: DatabaseObserver?
     private nonisolated let published: Mutex<Published>
 
     /// What can be asked without waiting.
@@ -129,7 +132,10 @@ actor Registry<S: Storage>: DatabaseRegistry {
             do { path = try directory.appending(String(partition)) } catch {
                 throw DatabaseError(error, "topic \(name)")
             }
-            opened.append(try await openLog(path, configuration.log, "topic \(name)"))
+            opened.append(
+                try await openLog(
+                    path, configuration.log,
+                    .init(kind: "topic", name: name, partition: partition)))
         }
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
         return Topic(name: name, configuration: configuration, logs: opened, views: views)
@@ -189,7 +195,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         do { path = try directory.appending("0") } catch {
             throw DatabaseError(error, "collection \(name)")
         }
-        let log = try await openLog(path, configuration.log, "collection \(name)")
+        let log = try await openLog(
+            path, configuration.log, .init(kind: "collection", name: name, partition: 0))
         let view = try await CollectionReplay(log: log, configuration: configuration, name: name)
             .run(on: storage)
         if existing == nil { try await add(.addCollection(name: name, configuration)) }
@@ -213,14 +220,38 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     private func openLog(
-        _ path: StoragePath, _ configuration: LogConfiguration, _ place: String
+        _ path: StoragePath, _ configuration: LogConfiguration, _ place: DatabaseObserver.Place
     ) async throws(DatabaseError) -> any Log {
         do {
+            let start = LogObserver.monotonicNow()
             let log = try await PartitionLog.open(path, on: storage, configuration: configuration)
+            if let observer {
+                await log.observe(observer.observer(place))
+                observer.opened(place, log.recovery, LogObserver.monotonicNow() - start)
+            }
             logs.append(log)
+            places.append(place)
             published.withLock { $0.recovery = $0.recovery + log.recovery }
             return log
-        } catch { throw DatabaseError(error, place) }
+        } catch { throw DatabaseError(error, "\(place.kind) \(place.name)") }
+    }
+
+    func observe(_ observer: DatabaseObserver) { self.observer = observer }
+
+    func recordGauges() async {
+        guard let observer else { return }
+        // Logs that are opened meanwhile are for the next time.
+        for (log, place) in zip(logs, places) {
+            observer.measured(
+                place,
+                LogGauges(
+                    segments: log.segmentCount, bytes: log.byteCount,
+                    startOffset: log.startOffset, endOffset: log.endOffset,
+                    durableOffset: log.durableOffset,
+                    cleanableBytes: log.configuration.cleanupPolicy.contains(.compact)
+                        ? await log.cleanableBytes : 0,
+                    health: log.health))
+        }
     }
 
     private func add(_ edit: CatalogEdit) async throws(DatabaseError) {

@@ -118,6 +118,8 @@ extension PartitionLog {
             if let failure { throw poisoned(by: failure) }
             if written >= end {
                 try await flush()
+            } else if let fullDisk {
+                throw fullDisk.reason
             } else {
                 // Its group is in the queue or on its way.
                 guard commit.nextOffset >= end, isCommitting else {
