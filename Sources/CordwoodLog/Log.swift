@@ -24,6 +24,8 @@ public protocol Log: AnyObject, Sendable {
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
+    /// Whether it takes appends now, and why not.
+    var health: LogHealth { get }
     /// Bytes in all segment files.
     var byteCount: Int { get }
     var segmentCount: Int { get }
@@ -141,6 +143,35 @@ public protocol Log: AnyObject, Sendable {
     /// Whether ``close()`` was called.
     var isClosed: Bool { get }
 
+    /// Bytes of sealed segments that have not been compacted and may be now.
+    var cleanableBytes: Int { get async }
+    /// The part of the compactable log that has not been compacted, 0 to 1.
+    var dirtyRatio: Double { get async }
+    /// Why the last compaction failed; nil when it did not. Nothing was lost by it.
+    var compactionFailure: LogError? { get async }
+
+    /// Compacts when the configuration says so: the policy includes ``CleanupPolicy/compact``, and
+    /// more than `minCleanableDirtyRatio` is dirty or a record has waited for longer than
+    /// `maxCompactionLagMilliseconds`. Returns nil when it does not, or a pass runs already.
+    ///
+    /// Appends and reads go on; a cancelled task ends the pass between two steps. After a failure
+    /// every record that counts is there, and the next pass tries again.
+    @discardableResult
+    func compactIfDue(
+        now: Int64, options: CompactionOptions
+    ) async throws(LogError) -> CompactionReport?
+
+    /// Compacts whatever the dirty ratio: all sealed segments that the minimum lag and open
+    /// transactions allow. To include what was appended last, call ``roll()`` first.
+    ///
+    /// Returns nil when there is nothing to be compacted or a pass runs already. With `force` what
+    /// is clean is looked at, too, and tombstones beyond their grace go. Throws
+    /// ``LogError/Code/invalidConfiguration`` when the policy does not include
+    /// ``CleanupPolicy/compact``, since records without a key would go.
+    @discardableResult
+    func compact(force: Bool, options: CompactionOptions) async throws(LogError)
+        -> CompactionReport?
+
     /// Reads every byte from disk and holds it against every checksum. Damage is listed, not
     /// thrown. O(bytes).
     func verify() async throws(LogError) -> VerificationReport
@@ -148,9 +179,9 @@ public protocol Log: AnyObject, Sendable {
     /// Writes what is queued, makes everything durable and closes the files. Later appends throw
     /// ``LogError/Code/closed``; followers end. A second call waits for the first.
     ///
-    /// The log is closed after an error, too: ``LogError/Code/poisoned`` or
-    /// ``LogError/Code/storage`` say that records which were not acknowledged as durable may be
-    /// lost.
+    /// The log is closed after an error, too: ``LogError/Code/poisoned``,
+    /// ``LogError/Code/readOnly`` or ``LogError/Code/storage`` say that records which were not
+    /// acknowledged as durable may be lost.
     func close() async throws(LogError)
 }
 

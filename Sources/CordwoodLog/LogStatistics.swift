@@ -9,6 +9,13 @@ public struct LogStatistics: Sendable, Hashable {
     /// Producers' batches that the log had already.
     public var duplicateBatches = 0
 
+    /// Passes of compaction that came to their end.
+    public var compactions = 0
+    /// Bytes that they read.
+    public var compactedBytes = 0
+    /// Passes that failed; each is tried again.
+    public var failedCompactions = 0
+
     public init() {}
 
     public static func + (a: Self, b: Self) -> Self {
@@ -18,6 +25,9 @@ public struct LogStatistics: Sendable, Hashable {
         sum.groups += b.groups
         sum.syncs += b.syncs
         sum.duplicateBatches += b.duplicateBatches
+        sum.compactions += b.compactions
+        sum.compactedBytes += b.compactedBytes
+        sum.failedCompactions += b.failedCompactions
         return sum
     }
 }

@@ -8,7 +8,7 @@ import Synchronization
 final class SealedSegment<S: Storage>: Sendable {
     let info: SegmentInfo
     let header: SegmentHeader
-    private let rules: BatchRules
+    let rules: BatchRules
     private let directory: StoragePath
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
@@ -106,7 +106,7 @@ final class SealedSegment<S: Storage>: Sendable {
         return Opened(block: block, index: rebuilt, end: reached, problems: problems)
     }
 
-    private func map() async throws(LogError) -> MemoryBlock {
+    func map() async throws(LogError) -> MemoryBlock {
         let size: Int
         do throws(StorageError) {
             let file = try await storage.open(path, .read)
