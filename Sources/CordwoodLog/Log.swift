@@ -24,6 +24,8 @@ public protocol Log: AnyObject, Sendable {
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
+    /// Whether it takes appends now, and why not.
+    var health: LogHealth { get }
     /// Bytes in all segment files.
     var byteCount: Int { get }
     var segmentCount: Int { get }
@@ -177,9 +179,9 @@ public protocol Log: AnyObject, Sendable {
     /// Writes what is queued, makes everything durable and closes the files. Later appends throw
     /// ``LogError/Code/closed``; followers end. A second call waits for the first.
     ///
-    /// The log is closed after an error, too: ``LogError/Code/poisoned`` or
-    /// ``LogError/Code/storage`` say that records which were not acknowledged as durable may be
-    /// lost.
+    /// The log is closed after an error, too: ``LogError/Code/poisoned``,
+    /// ``LogError/Code/readOnly`` or ``LogError/Code/storage`` say that records which were not
+    /// acknowledged as durable may be lost.
     func close() async throws(LogError)
 }
 

@@ -33,6 +33,9 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         /// A write or a sync failed earlier. The log takes no more appends; reads keep working;
         /// reopen it to recover what is on disk.
         public static let poisoned = Code(description: "poisoned")
+        /// The disk is full. Nothing of the append was kept; reads keep working; appends resume by
+        /// themselves when space returns.
+        public static let readOnly = Code(description: "read-only")
         /// The storage failed; ``LogError/cause`` says how.
         public static let storage = Code(description: "storage failed")
         /// A leader epoch that is older than the log's latest.

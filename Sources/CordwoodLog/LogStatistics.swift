@@ -24,10 +24,10 @@ public struct LogStatistics: Sendable, Hashable {
         sum.appendedBytes += b.appendedBytes
         sum.groups += b.groups
         sum.syncs += b.syncs
+        sum.duplicateBatches += b.duplicateBatches
         sum.compactions += b.compactions
         sum.compactedBytes += b.compactedBytes
         sum.failedCompactions += b.failedCompactions
-        sum.duplicateBatches += b.duplicateBatches
         return sum
     }
 }

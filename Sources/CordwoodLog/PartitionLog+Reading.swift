@@ -12,6 +12,7 @@ extension PartitionLog {
     public nonisolated var recovery: RecoveryReport { state.read { $0.recovery } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
     public nonisolated var segmentCount: Int { state.read { $0.sealed.count + 1 } }
+    public nonisolated var health: LogHealth { state.read { $0.health } }
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
 
     public nonisolated var byteCount: Int {

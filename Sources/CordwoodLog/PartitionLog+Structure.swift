@@ -10,7 +10,8 @@ extension PartitionLog {
     }
 
     /// Runs a change under the structure lock. A failure of the storage inside it poisons the log:
-    /// how far the change came is for recovery to find out.
+    /// how far the change came is for recovery to find out. A full disk makes it read-only, so a
+    /// change must be one commit to the manifest, or nothing has happened before its last.
     func changingStructure(
         _ doing: String, _ change: () async throws(StorageError) -> Void
     ) async throws(LogError) {
@@ -18,7 +19,8 @@ extension PartitionLog {
         defer { structure.release() }
         try checkAppendable()
         do throws(StorageError) { try await change() } catch {
-            poison(error)
+            let reason = await stop(after: error)
+            if reason.code == .readOnly { throw reason }
             throw LogError(error, while: "\(doing) \(directory)")
         }
     }

@@ -9,7 +9,8 @@ public import CordwoodStorage
 /// **After a failed write or sync** the log is poisoned: every waiter fails, no append is taken,
 /// and nothing is retried, because the kernel may have marked the lost pages clean and a second
 /// sync would then succeed over lost data. What was visible stays readable. Close it and open it
-/// again: recovery goes by what is on disk.
+/// again: recovery goes by what is on disk. A write that only found the disk full makes the log
+/// read-only until there is space (`PartitionLog+FullDisk.swift`).
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
@@ -48,6 +49,10 @@ public actor PartitionLog<S: Storage>: Log {
     /// Calls of ``close()`` that wait for the first one.
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
     private var closeError: LogError?
+    /// Set while the disk is full.
+    var fullDisk: FullDisk?
+    var probe: Task<Void, Never>?
+    var spaceProbe = SpaceProbe()
 
     private struct RoomWaiter {
         var ticket: UInt64
@@ -107,17 +112,14 @@ public actor PartitionLog<S: Storage>: Log {
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(
-            maxMessageBytes: configuration.maxMessageBytes,
-            compressionType: configuration.compressionType)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        try encoder.check(records, now: storage.clock.millisecondsNow())
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
     }
 
     /// Appends batches that were encoded on the caller's own thread.
@@ -134,8 +136,8 @@ public actor PartitionLog<S: Storage>: Log {
         try await waitForRoom(byteCount)
         // From here to the queue nothing suspends.
         grantedBytes -= byteCount
-        if let failure { throw poisoned(by: failure) }
-        if isClosing { throw LogError(.closed, "\(directory) was closed") }
+        try checkAppendable()
+        if let fullDisk { throw fullDisk.reason }
         if let offsets = try admit(batches) {
             try await wait(for: offsets, acknowledge)
             return offsets
@@ -158,8 +160,8 @@ public actor PartitionLog<S: Storage>: Log {
     var queuedEnd: Int64 { commit.nextOffset }
     /// How many appends wait for room in the queue.
     var waitingCount: Int { roomWaiters.count }
-    /// Whether appends are turned away: the log is closed, closing or poisoned.
-    var refusesAppends: Bool { isClosing || failure != nil }
+    /// Whether appends are turned away: the log is closed, closing or poisoned, or its disk full.
+    var refusesAppends: Bool { isClosing || failure != nil || fullDisk != nil }
 
     public func close() async throws(LogError) {
         if isClosing {
@@ -170,6 +172,7 @@ public actor PartitionLog<S: Storage>: Log {
             return
         }
         isClosing = true
+        stopProbe()
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
         await compaction.waitForEnd()
@@ -179,6 +182,8 @@ public actor PartitionLog<S: Storage>: Log {
             // A poisoned log vouches for nothing: recovery decides what the disk holds.
             closeError = poisoned(by: failure)
         } else {
+            // Appends that nobody waited for may have been refused.
+            closeError = fullDisk?.reason
             do throws(StorageError) { try await settle() } catch {
                 closeError = LogError(error, while: "closing \(directory)")
             }
@@ -186,7 +191,10 @@ public actor PartitionLog<S: Storage>: Log {
         // The files may be opened again as soon as this returns. A failure is in `failure`.
         try? await active.stopWork()
         // Readers are told before the files go.
-        state.publish { $0.isClosed = true }
+        state.publish { snapshot in
+            snapshot.isClosed = true
+            snapshot.health = .closed
+        }
         await active.file.close()
         await manifest.close()
         for waiter in closeWaiters { waiter.resume() }
@@ -197,7 +205,10 @@ public actor PartitionLog<S: Storage>: Log {
     private func settle() async throws(StorageError) {
         try await active.settle()
         state.publish { [active] in $0.durableOffset = active.end.nextOffset }
-        try await writeIndexPages(includingLast: true)
+        do throws(StorageError) { try await writeIndexPages(includingLast: true) } catch {
+            // A view, which the next opening makes anew.
+            if !error.isFullDisk { throw error }
+        }
         await writeLastProducerSnapshot()
     }
 }
@@ -219,7 +230,9 @@ extension PartitionLog {
         while !commit.isEmpty, failure == nil {
             await structure.acquire()
             if failure == nil {
-                do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+                do throws(StorageError) { try await commitGroup() } catch {
+                    _ = await stop(after: error)
+                }
             }
             structure.release()
             resumeGroupWaiters()
@@ -238,7 +251,12 @@ extension PartitionLog {
         try await noteProducers()
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
-        guard !group.isEmpty else { return try await rollLocked() }
+        guard !group.isEmpty else {
+            do throws(StorageError) { return try await rollLocked() } catch {
+                _ = await stop(after: error, rolling: true)
+                return
+            }
+        }
         var end = active.end
         var times = active.times
         times.lastAppendTime = storage.clock.millisecondsNow()
@@ -255,14 +273,18 @@ extension PartitionLog {
         do throws(StorageError) {
             try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
         } catch {
-            let reason = LogError(error, while: "writing to \(directory)")
+            let reason = await stop(
+                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount })
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
-            throw error
+            return
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
         startWorkAhead()
-        try await writeIndexPages(includingLast: false)
+        do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
+            // The pages wait; the segment has everything that they are made of.
+            if !error.isFullDisk { throw error }
+        }
         await checkpointProducers()
     }
 
@@ -308,6 +330,9 @@ extension PartitionLog {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
         ledger.rollBack()
+        stopProbe()
+        fullDisk = nil
+        state.publish { $0.health = .poisoned }
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 
@@ -350,7 +375,7 @@ extension PartitionLog {
     /// A log that takes no more appends lets all come and be told so.
     private func hasRoom(_ byteCount: Int) -> Bool {
         let taken = commit.queuedBytes + grantedBytes
-        return isClosing || failure != nil || taken == 0
+        return refusesAppends || taken == 0
             || taken + byteCount <= configuration.maximumQueuedBytes
     }
 

@@ -25,6 +25,7 @@ final class PartitionState<S: Storage>: Sendable {
         var statistics = LogStatistics()
         var recovery: RecoveryReport
         var isClosed = false
+        var health = LogHealth.writable
 
         var highWatermark: Int64 { min(replicatedOffset ?? end.nextOffset, end.nextOffset) }
         var lastStableOffset: Int64 {

@@ -7,9 +7,12 @@ public final class Topic: Sendable {
     public let configuration: TopicConfiguration
     public let partitions: [Partition]
     private let partitioner: Partitioner
+    /// Where folds of the topic keep their snapshots.
+    let views: ViewStore
 
-    init(name: String, configuration: TopicConfiguration, logs: [any Log]) {
+    init(name: String, configuration: TopicConfiguration, logs: [any Log], views: ViewStore) {
         self.name = name
+        self.views = views
         self.configuration = configuration
         partitions = logs.enumerated().map { Partition(number: $0.offset, log: $0.element) }
         partitioner = Partitioner(partitions: logs.count)

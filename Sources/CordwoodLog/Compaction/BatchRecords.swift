@@ -27,17 +27,7 @@ struct BatchRecords {
 
     /// The same codec over other records, at its usual level: the producer's is not known.
     func encode(_ records: MemoryBlock) -> MemoryBlock {
-        let type: CompressionType
-        switch codec {
-        case .none: return records
-        case .gzip: type = .gzip()
-        case .snappy: type = .snappy
-        case .lz4: type = .lz4()
-        case .zstd: type = .zstd()
-        }
-        // Bytes that do not compress grow a little, by less than this in each of the formats.
-        var output = GrowingBuffer(limit: 2 * records.count + (64 << 10))
-        withExtendedLifetime(records) { type.compress(records.unsafeBytes, into: &output) }
-        return output.finish()
+        guard codec != .none else { return records }
+        return withExtendedLifetime(records) { codec.defaultType.compress(records.unsafeBytes) }
     }
 }

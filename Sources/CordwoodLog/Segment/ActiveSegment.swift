@@ -117,7 +117,7 @@ final class ActiveSegment<S: Storage> {
     ) async throws(StorageError) {
         space.claim(upTo: newEnd.position)
         try await waitForWork(before: newEnd.position, syncs: sync)
-        if newEnd.position > space.reserved { try await reserve(upTo: newEnd.position) }
+        try await reserve(newEnd.position - end.position)
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
@@ -131,15 +131,26 @@ final class ActiveSegment<S: Storage> {
         if sync { noteDurable(newEnd, newTimes) }
     }
 
-    /// Reserves space in the path of an append: the first of a segment, or where what runs ahead
-    /// was overtaken.
-    private func reserve(upTo position: Int) async throws(StorageError) {
-        let size = space.beginReserving(upTo: position, limit: segmentBytes)
-        do throws(StorageError) { try await file.preallocate(to: size) } catch {
+    /// Makes sure that there is space for so many bytes behind ``end``, in the path of an append: the
+    /// first of a segment, or where what runs ahead was overtaken. After an error the space is what
+    /// it was.
+    func reserve(_ byteCount: Int) async throws(StorageError) {
+        let needed = end.position + byteCount
+        guard needed > space.reserved else { return }
+        let wanted = space.beginReserving(upTo: needed, limit: segmentBytes)
+        do throws(StorageError) {
+            do throws(StorageError) { try await file.preallocate(to: wanted) } catch {
+                guard error.code == .noSpace, wanted > needed else { throw error }
+                // The last of a disk is used, too.
+                try await file.preallocate(to: needed)
+                space.endReserving(needed)
+                return
+            }
+        } catch {
             space.endReserving(nil)
             throw error
         }
-        space.endReserving(size)
+        space.endReserving(wanted)
     }
 
     func noteDurable(_ place: SegmentCursor, _ placeTimes: SegmentTimes) {
@@ -171,6 +182,8 @@ final class ActiveSegment<S: Storage> {
             writes.append(FileWrite(at: SealSlot.position, [MemorySlice(seal)]))
         }
         try await file.write(writes, thenSync: true)
+        space.cut(to: end.position)
+        isStopped = false
     }
 
     /// What the manifest will know of it when it is sealed now.
