@@ -45,8 +45,10 @@ extension Database {
             lock = try await storage.lock(try StoragePath.root.appending(lockName))
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(storage, lock: lock, name: name)
-        return Database(
+        let database = Database(
             registry: registry, ioPath: ioPath, countThreads: { storage.ownedThreads })
+        await database.services.recoverTransactions()
+        return database
     }
 
     /// Refuses a folder that is not a database's, before anything is written to it.

@@ -10,6 +10,7 @@ import Synchronization
 actor Registry<S: Storage>: DatabaseRegistry {
     private nonisolated let storage: S
     private let name: String
+    private let views: ViewStore
     private let catalog: Catalog<S>
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
@@ -56,6 +57,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     ) {
         self.storage = storage
         self.name = name
+        views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
         var recovery = RecoveryReport()
         if catalog.cutBytes > 0 {
@@ -136,7 +138,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
                     .init(kind: "topic", name: name, partition: partition)))
         }
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
-        return Topic(name: name, configuration: configuration, logs: opened)
+        return Topic(name: name, configuration: configuration, logs: opened, views: views)
     }
 
     // MARK: Collections

@@ -5,8 +5,9 @@ extension PartitionLog {
         _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         guard let producer else { return try await append(records, acknowledge: acknowledge) }
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        try checkKeys(records)
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         guard batches.count == 1, producer.producerID >= 0 else {
             throw LogError(
                 .invalidProducer,
@@ -33,7 +34,7 @@ extension PartitionLog {
     }
 
     public nonisolated func batches(_ records: [Record]) throws(LogError) -> [Int] {
-        try RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
+        try RecordBatchEncoder(configuration)
             .batchCounts(records, now: storage.clock.millisecondsNow())
     }
 

@@ -33,6 +33,9 @@ public actor PartitionLog<S: Storage>: Log {
     var producerSnapshots: [Int64] = []
     /// Where the active segment ended at the last of them.
     var checkpointedPosition = 0
+    /// How far the active segment grows between two snapshots: what an opening after a crash has to
+    /// replay at most.
+    var checkpointBytes = 64 << 20
     nonisolated let transactionIndexes = TransactionIndexCache()
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
@@ -114,17 +117,14 @@ public actor PartitionLog<S: Storage>: Log {
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(
-            maxMessageBytes: configuration.maxMessageBytes,
-            compressionType: configuration.compressionType)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
         try checkKeys(records)
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        try encoder.check(records, now: storage.clock.millisecondsNow())
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
     }
 
     /// Appends batches that were encoded on the caller's own thread.

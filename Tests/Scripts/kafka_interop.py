@@ -171,6 +171,15 @@ def compare_segments(folder):
             for batch in batches_of_segment(segment):
                 codecs.add(batch.compression_type)
                 count += 1
+                producer = f"{batch.producer_id}/{batch.producer_epoch}/{batch.base_sequence}"
+                if batch.is_control_batch:
+                    (record,) = batch
+                    end = {COMMIT: "commit", ABORT: "abort"}[record.type]
+                    lines += (f"marker offset={record.offset} {end} producer={producer}"
+                              f" value={text_of(record.value)}\n")
+                    continue
+                if batch.is_transactional:
+                    lines += f"transaction offset={batch.base_offset} producer={producer}\n"
                 for record in batch:
                     lines += record_line(
                         record.offset, record.timestamp, record.key, record.value, record.headers)
@@ -180,7 +189,7 @@ def compare_segments(folder):
         if lines != expected:
             sys.exit(f"{log}: kafka-python reads other records than were appended")
         print(f"{log.name}: {len(segments)} segments, {count} batches, "
-              f"{lines.count(chr(10))} records agree")
+              f"{lines.count('record ')} records, {lines.count('marker ')} markers agree")
 
 
 def check():

@@ -7,9 +7,12 @@ public final class Topic: Sendable {
     public let configuration: TopicConfiguration
     public let partitions: [Partition]
     private let partitioner: Partitioner
+    /// Where folds of the topic keep their snapshots.
+    let views: ViewStore
 
-    init(name: String, configuration: TopicConfiguration, logs: [any Log]) {
+    init(name: String, configuration: TopicConfiguration, logs: [any Log], views: ViewStore) {
         self.name = name
+        self.views = views
         self.configuration = configuration
         partitions = logs.enumerated().map { Partition(number: $0.offset, log: $0.element) }
         partitioner = Partitioner(partitions: logs.count)
@@ -53,14 +56,14 @@ public final class Topic: Sendable {
     }
 
     /// The records of one append that go to the same partition.
-    private struct Group: Sendable {
+    struct Group: Sendable {
         var partition: Int
         var records: [Record] = []
         /// Where each of them was in the append.
         var indices: [Int] = []
     }
 
-    private func group(_ records: [Record]) -> [Group] {
+    func group(_ records: [Record]) -> [Group] {
         var groups: [Int: Group] = [:]
         var keyless: Int?
         for (index, record) in records.enumerated() {

@@ -10,7 +10,8 @@ extension InspectionItem {
                 "lastOffset": .integer(header.nextOffset - 1),
                 "records": .integer(Int64(header.recordCount)),
                 "bytes": .count(header.totalByteCount),
-                "codec": .text(header.codec.map(String.init(describing:))
+                "codec": .text(
+                    header.codec.map(String.init(describing:))
                         ?? "codec \(header.attributes & BatchHeader.codecMask)"),
                 "epoch": .integer(Int64(header.partitionLeaderEpoch)),
                 "baseTimestamp": .integer(header.baseTimestamp),

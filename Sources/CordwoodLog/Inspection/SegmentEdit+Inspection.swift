@@ -24,12 +24,12 @@ extension SegmentEdit {
         case .remove(let ids): [("edit", "remove"), ("removed", .text(Self.list(ids)))]
         case .truncate(let offset, let kept):
             [("edit", "truncate"), ("offset", .integer(offset))] + (kept?.fields ?? [])
-        case .producers(let offset): [("edit", "producers"), ("since", .integer(offset))]
         case .epoch(let epoch, let startOffset):
             [
                 ("edit", "epoch"), ("epoch", .integer(Int64(epoch))),
                 ("startOffset", .integer(startOffset)),
             ]
+        case .producers(let offset): [("edit", "producers"), ("since", .integer(offset))]
         }
     }
 

@@ -40,13 +40,10 @@ extension EncodedBatch {
     func compressed(as type: CompressionType) -> EncodedBatch? {
         guard type.codec != .none else { return nil }
         let bytes = block.unsafeBytes
-        // Twice the size is more than any codec's worst case, which is checked when it is reserved.
-        var output = GrowingBuffer(limit: 2 * bytes.count + (64 << 10))
-        output.append(UnsafeRawBufferPointer(rebasing: bytes[..<BatchHeader.byteCount]))
-        type.compress(
-            UnsafeRawBufferPointer(rebasing: bytes[BatchHeader.byteCount...]), into: &output)
-        guard output.count < bytes.count else { return nil }
-        let small = output.finish()
+        let small = type.compress(
+            UnsafeRawBufferPointer(rebasing: bytes[BatchHeader.byteCount...]),
+            behind: UnsafeRawBufferPointer(rebasing: bytes[..<BatchHeader.byteCount]))
+        guard small.count < bytes.count else { return nil }
         let length = Int32(small.count - BatchHeader.lengthPrefixBytes)
         let target = small.unsafeMutableBytes
         target.storeBytes(

@@ -17,6 +17,13 @@ package struct RecordBatchEncoder {
         self.compressionType = compressionType
     }
 
+    /// Encodes as a log of this configuration does.
+    package init(_ configuration: LogConfiguration) {
+        self.init(
+            maxMessageBytes: configuration.maxMessageBytes,
+            compressionType: configuration.compressionType)
+    }
+
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
     /// and the codec's work.
     ///

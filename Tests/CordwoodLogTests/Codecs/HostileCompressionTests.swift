@@ -10,7 +10,7 @@ import Testing
     private let sample = compressibleBytes(3000, seed: 11)
 
     @Test(arguments: Codec.compressing) func everyTruncationIsNoticed(codec: Codec) throws {
-        let good = codec.type.compressed(sample)
+        let good = codec.defaultType.compressed(sample)
         for count in 0..<good.count {
             do throws(CompressionProblem) {
                 let found = try codec.inflated(Array(good[..<count]))
@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(arguments: Codec.compressing) func flippedBytesNeverTrap(codec: Codec) throws {
-        let good = codec.type.compressed(sample)
+        let good = codec.defaultType.compressed(sample)
         for byte in good.indices {
             for mask in [1, 2, 4, 8, 16, 32, 64, 0x80, 0xFF] as [UInt8] {
                 var bad = good
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test(arguments: Codec.compressing) func randomDamageNeverTraps(codec: Codec) throws {
-        let good = codec.type.compressed(sample)
+        let good = codec.defaultType.compressed(sample)
         for seed in seeds(2000) {
             var random = SplitMix64(seed: seed)
             var bad = good
@@ -81,7 +81,7 @@ import Testing
             }
             return frame
         default:
-            let member = codec.type.compressed(megabyte)
+            let member = codec.defaultType.compressed(megabyte)
             return Array([[UInt8]](repeating: member, count: 1024).joined())
         }
     }
@@ -182,7 +182,7 @@ import Testing
 
     @Test func bytesBehindTheEndAreRefused() throws {
         for codec in Codec.compressing {
-            let good = codec.type.compressed(sample)
+            let good = codec.defaultType.compressed(sample)
             for tail in [[0], [0xFF], Array("behind the end".utf8)] as [[UInt8]] {
                 #expect(throws: CompressionProblem.self, "\(codec) and \(tail)") {
                     try codec.inflated(good + tail)
@@ -195,7 +195,7 @@ import Testing
         for codec in Codec.compressing {
             for other in Codec.compressing where other != codec {
                 #expect(throws: CompressionProblem.self, "\(other) read as \(codec)") {
-                    try codec.inflated(other.type.compressed(sample))
+                    try codec.inflated(other.defaultType.compressed(sample))
                 }
             }
         }

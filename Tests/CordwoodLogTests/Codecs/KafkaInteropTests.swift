@@ -91,16 +91,41 @@ import Testing
             let log = try await PartitionLog.open(
                 path(name), on: storage, configuration: configuration, newLogID: testLogID)
             var expected = ""
+            var sequence: Int32 = 0
             var random = SplitMix64(seed: UInt64(number))
-            for _ in 0..<60 {
-                let records = (0..<1 + random.below(40)).map { _ in Self.record(&random) }
-                let offsets = try await log.append(records, acknowledge: .written)
+            for append in 0..<60 {
+                let isTransaction = append % 6 == 5
+                let records = (0..<1 + random.below(isTransaction ? 6 : 40)).map { _ in
+                    Self.record(&random)
+                }
+                var producer: ProducerSequence?
+                if isTransaction {
+                    producer = ProducerSequence(
+                        producerID: 4711, epoch: 7, baseSequence: sequence,
+                        isTransactional: true)
+                    sequence += Int32(records.count)
+                }
+                let offsets = try await log.append(
+                    records, producer: producer, acknowledge: .written)
+                if let producer {
+                    expected +=
+                        "transaction offset=\(offsets.lowerBound)"
+                        + " producer=\(producer.producerID)/7/\(producer.baseSequence)\n"
+                }
                 for (offset, record) in zip(offsets, records) {
                     expected += KafkaText.line(
                         StoredRecord(
                             offset: offset, timestamp: record.timestamp ?? -1, key: record.key,
                             value: record.value, headers: record.headers))
                 }
+                guard let producer else { continue }
+                let marker: TransactionMarker = append % 12 == 5 ? .commit : .abort
+                let offset = try await log.appendMarker(
+                    marker, producerID: producer.producerID, epoch: 7, coordinatorEpoch: 3,
+                    acknowledge: .written)
+                expected +=
+                    "marker offset=\(offset) \(marker == .commit ? "commit" : "abort")"
+                    + " producer=\(producer.producerID)/7/-1 value=000000000003\n"
             }
             #expect(log.segmentCount > 1)
             try await log.close()

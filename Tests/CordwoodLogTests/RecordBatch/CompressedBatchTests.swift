@@ -100,12 +100,19 @@ import Testing
             let log = try await openLog(on: storage, configuration)
             for _ in 0..<20 { _ = try await log.append(records(10), acknowledge: .durable) }
             let found = try await log.all()
-            #expect(found.count == 200 * (life + 1))
-            #expect(found.map(\.record) == (0..<20 * (life + 1)).flatMap { _ in records(10) })
+            #expect(found.count == 200 * (life + 1) + 10 * life)
+            #expect(found.map(\.record) == (0..<21 * life + 20).flatMap { _ in records(10) })
             for batch in try await log.read(from: 0) {
                 #expect(batch.bytes.array[22] == type.codec.rawValue)
             }
             #expect(try await log.verify().isSound)
+            let offsets = try await log.append(
+                records(10),
+                producer: ProducerSequence(
+                    producerID: 1, epoch: Int16(life), baseSequence: 0), acknowledge: .durable)
+            let produced = try #require(try await log.read(from: offsets.lowerBound).first)
+            #expect(produced.bytes.array[22] == type.codec.rawValue)
+            #expect(try produced.records().map(\.record) == records(10))
             try await log.close()
         }
     }
@@ -115,7 +122,7 @@ import Testing
     @Test(arguments: Codec.compressing) func everyTruncationOfTheRecordsIsNoticed(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for count in BatchHeader.byteCount..<good.count {
             let cut = try batch(sealed(Array(good[..<count])))
             expectMalformed(cut, "cut to \(count)")
@@ -125,7 +132,7 @@ import Testing
     @Test(arguments: Codec.compressing) func flippedBytesUnderARightChecksumNeverTrap(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for byte in BatchHeader.byteCount..<good.count {
             for mask in [1, 0x80, 0xFF] as [UInt8] {
                 var bad = good
@@ -147,7 +154,7 @@ import Testing
     @Test(arguments: [Codec.none] + Codec.compressing) func recordCountsThatLieAreNoticed(
         codec: Codec
     ) throws {
-        let good = try encoded(records(), codec.type)
+        let good = try encoded(records(), codec.defaultType)
         for count in [0, 1, 39, 41, 1000, Int32.max - 1] as [Int32] {
             var bad = good
             // The offsets span as many, so that the header alone holds together.
