@@ -29,6 +29,18 @@ struct Tail {
         }
     }
 
+    /// Drops the batches that begin before `offset`: compaction has written them anew.
+    mutating func removeAll(before offset: Int64) {
+        while head < batches.count, batches[head].baseOffset < offset {
+            byteCount -= batches[head].byteCount
+            head += 1
+        }
+        if head * 2 > batches.count {
+            batches.removeFirst(head)
+            head = 0
+        }
+    }
+
     /// Batches from the one that holds `offset` on, about `maximumBytes` of them, at least one
     /// and at most ``maximumBatches``; nil when `offset` is older than the tail. O(log n) and the
     /// result.

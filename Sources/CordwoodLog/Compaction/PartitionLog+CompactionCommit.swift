@@ -42,6 +42,7 @@ extension PartitionLog {
                 let place = snapshot.sealed.firstIndex { $0.info.id == old[0].id }
                 guard let place else { return }
                 snapshot.sealed.replaceSubrange(place..<place + old.count, with: fresh)
+                if let last = old.last { snapshot.tail.removeAll(before: last.end.nextOffset) }
             }
         }
         manifest.inProgress.subtract(infos.map(\.id))
