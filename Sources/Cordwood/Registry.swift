@@ -11,6 +11,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let storage: S
     private let name: String
     private let catalog: Catalog<S>
+    /// The mapped segments of all logs.
+    private let cache = SegmentCache()
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
@@ -213,7 +215,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         _ path: StoragePath, _ configuration: LogConfiguration, _ place: String
     ) async throws(DatabaseError) -> any Log {
         do {
-            let log = try await PartitionLog.open(path, on: storage, configuration: configuration)
+            let log = try await PartitionLog.open(
+                path, on: storage, configuration: configuration, cache: cache)
             logs.append(log)
             published.withLock { $0.recovery = $0.recovery + log.recovery }
             return log

@@ -17,6 +17,7 @@ public actor PartitionLog<S: Storage>: Log {
     public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
+    nonisolated let cache: SegmentCache
     nonisolated let state: PartitionState<S>
     private nonisolated let executor: any SerialExecutor
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -55,21 +56,22 @@ public actor PartitionLog<S: Storage>: Log {
     /// a time; the database's lock sees to that.
     public static func open(
         _ directory: StoragePath, on storage: S, configuration: LogConfiguration = .init(),
-        newLogID: UInt64 = .random(in: 1...UInt64.max)
+        cache: SegmentCache = .init(), newLogID: UInt64 = .random(in: 1...UInt64.max)
     ) async throws(LogError) -> PartitionLog<S> {
         try configuration.validate()
         var recovery = PartitionRecovery(
-            storage: storage, directory: directory, configuration: configuration)
+            storage: storage, directory: directory, cache: cache, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
         return PartitionLog(
-            opened, report: recovery.report, directory: directory, storage: storage,
+            opened, report: recovery.report, directory: directory, storage: storage, cache: cache,
             configuration: configuration)
     }
 
     private init(
         _ opened: sending PartitionRecovery<S>.Opened, report: RecoveryReport,
-        directory: StoragePath, storage: S, configuration: LogConfiguration
+        directory: StoragePath, storage: S, cache: SegmentCache, configuration: LogConfiguration
     ) {
+        self.cache = cache
         self.configuration = configuration
         self.storage = storage
         self.directory = directory
@@ -83,7 +85,8 @@ public actor PartitionLog<S: Storage>: Log {
             .init(
                 sealed: opened.sealed, activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
-                end: opened.active.end, durableOffset: opened.active.end.nextOffset,
+                activeTimes: opened.times, end: opened.active.end,
+                durableOffset: opened.active.end.nextOffset,
                 tail: Tail(maximumBytes: configuration.tailBytes)))
     }
 
@@ -241,8 +244,10 @@ extension PartitionLog {
             }
         }
         state.publish { snapshot in
-            for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
-            for batch in batches {
+            for (cursor, batch) in zip(cursors, batches) {
+                snapshot.activeIndex.note(cursor, interval: interval)
+                snapshot.activeTimes.absorb(
+                    maxTimestamp: batch.maxTimestamp, following: snapshot.activeIndex)
                 snapshot.statistics.appendedRecords += batch.recordCount
                 snapshot.statistics.appendedBytes += batch.byteCount
                 snapshot.tail.append(batch)

@@ -9,6 +9,8 @@ final class PartitionState<S: Storage>: Sendable {
         var activeFile: S.File
         var activeHeader: SegmentHeader
         var activeIndex: OffsetIndex
+        /// Has an entry for each of ``activeIndex``.
+        var activeTimes: TimeIndex
         /// The end of what readers may see.
         var end: SegmentCursor
         var durableOffset: Int64

@@ -7,6 +7,7 @@ import CordwoodStorage
 struct PartitionRecovery<S: Storage> {
     let storage: S
     let directory: StoragePath
+    let cache: SegmentCache
     let configuration: LogConfiguration
     var report = RecoveryReport()
 
@@ -16,12 +17,16 @@ struct PartitionRecovery<S: Storage> {
         var sealed: [SealedSegment<S>]
         var active: ActiveSegment<S>
         var index: OffsetIndex
-        /// Full pages of the index that lie on disk.
+        var times: TimeIndex
+        /// Full pages of the indexes that lie on disk.
         var indexPagesWritten = 0
     }
 
-    init(storage: S, directory: StoragePath, configuration: LogConfiguration) {
+    init(
+        storage: S, directory: StoragePath, cache: SegmentCache, configuration: LogConfiguration
+    ) {
         self.storage = storage
+        self.cache = cache
         self.directory = directory
         self.configuration = configuration
     }
@@ -82,7 +87,9 @@ struct PartitionRecovery<S: Storage> {
             edits: [SegmentEdit.add(baseOffset: 0).encode()])
         var index = OffsetIndex(baseOffset: 0)
         index.append(active.end)
-        return Opened(manifestLog: log, sealed: [], active: active, index: index)
+        return Opened(
+            manifestLog: log, sealed: [], active: active, index: index,
+            times: TimeIndex(following: index))
     }
 
     /// Refuses to go on when a segment that the manifest does not name holds data: the manifest has
@@ -112,7 +119,7 @@ struct PartitionRecovery<S: Storage> {
                 SealedSegment(
                     header: SegmentHeader(logID: logID, baseOffset: segment.baseOffset), end: end,
                     gaps: segment.gaps, directory: directory, storage: storage,
-                    configuration: configuration))
+                    cache: cache, configuration: configuration))
         }
         let nextBase = sealed.last?.end.nextOffset ?? 0
         guard let last = manifest.segments.last, last.end == nil else {
@@ -127,7 +134,8 @@ struct PartitionRecovery<S: Storage> {
         if recovered.gaps.isEmpty {
             return Opened(
                 manifestLog: manifestLog, sealed: sealed, active: recovered.active,
-                index: recovered.index, indexPagesWritten: recovered.indexPagesWritten)
+                index: recovered.index, times: recovered.times,
+                indexPagesWritten: recovered.indexPagesWritten)
         }
         // Damage is sealed in, so that the active segment is always whole.
         let end = recovered.active.end
@@ -136,12 +144,15 @@ struct PartitionRecovery<S: Storage> {
             + [.seal(baseOffset: header.baseOffset, end: end)]
         // No batch begins at the end.
         recovered.index.removeAll(behind: max(end.position - 1, SegmentHeader.byteCount))
-        try await IndexFile(header: header, directory: directory, storage: storage)
+        recovered.times.keep(recovered.index.entries.count, of: recovered.index)
+        try await IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.index)
+        try await IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
+            .replace(with: recovered.times)
         sealed.append(
             SealedSegment(
                 header: header, end: end, gaps: recovered.gaps, directory: directory,
-                storage: storage, configuration: configuration))
+                storage: storage, cache: cache, configuration: configuration))
         let next = SegmentHeader(logID: logID, baseOffset: end.nextOffset)
         let active = try await startSegment(next, manifestLog, sealing: edits)
         return opened(manifestLog, sealed, active)
@@ -152,7 +163,9 @@ struct PartitionRecovery<S: Storage> {
     ) -> Opened {
         var index = OffsetIndex(baseOffset: active.header.baseOffset)
         index.append(active.end)
-        return Opened(manifestLog: log, sealed: sealed, active: active, index: index)
+        return Opened(
+            manifestLog: log, sealed: sealed, active: active, index: index,
+            times: TimeIndex(following: index))
     }
 
     private func startSegment(
@@ -171,6 +184,7 @@ struct PartitionRecovery<S: Storage> {
     private struct Recovered {
         var active: ActiveSegment<S>
         var index: OffsetIndex
+        var times: TimeIndex
         var gaps: [Gap]
         var indexPagesWritten: Int
     }
@@ -178,8 +192,12 @@ struct PartitionRecovery<S: Storage> {
     /// Scans the segment that was being written, cuts what a crash tore and makes the rest durable.
     private mutating func recover(_ header: SegmentHeader) async throws(LogError) -> Recovered {
         let path = SegmentFiles.log(header.baseOffset, in: directory)
-        let indexFile = IndexFile(header: header, directory: directory, storage: storage)
+        let indexFile = IndexFile<S, OffsetIndex>(
+            header: header, directory: directory, storage: storage)
+        let timeFile = IndexFile<S, TimeIndex>(
+            header: header, directory: directory, storage: storage)
         let prefix = try await indexFile.loadPrefix()
+        let timePrefix = try await timeFile.loadPrefix()
         let file: S.File
         let content: MemoryBlock
         do throws(StorageError) {
@@ -223,15 +241,28 @@ struct PartitionRecovery<S: Storage> {
                 trusted: watermark?.durable.position ?? SegmentHeader.byteCount,
                 rewritingHeader: headerDamage != nil)
         } catch { throw LogError(error, while: "making the recovered segment durable") }
-        let pages = scan.keptEntries / IndexPage.capacity
-        let isWhole = prefix.problem == nil && scan.keptEntries == prefix.index.entries.count
-        if prefix.fileExists && !isWhole {
-            // A page of this life may get lost in a crash, and must not leave one of an earlier
-            // life in its place, whose entries no longer hold.
+        var times = timePrefix.index
+        times.keep(scan.keptEntries, of: scan.index)
+        let kept = times.entries.count
+        let pages = kept / OffsetIndex.Entry.pageCapacity
+        // A page of this life may get lost in a crash, and must not leave one of an earlier life in
+        // its place, whose entries no longer hold.
+        if prefix.fileExists && !(prefix.problem == nil && kept == prefix.index.entries.count) {
             try await indexFile.keep(pages: pages)
         }
+        if timePrefix.fileExists
+            && !(timePrefix.problem == nil && kept == timePrefix.index.entries.count)
+        {
+            try await timeFile.keep(pages: pages)
+        }
+        times = await storage.offload { [times] in
+            var times = times
+            times.extend(through: content.unsafeBytes, along: scan.index, to: scan.cursor)
+            return times
+        }
         return Recovered(
-            active: active, index: scan.index, gaps: scan.gaps, indexPagesWritten: pages)
+            active: active, index: scan.index, times: times, gaps: scan.gaps,
+            indexPagesWritten: pages)
     }
 
     /// The newest watermark of a segment. A header whose identity is damaged is accepted when a

@@ -1,7 +1,7 @@
 import CordwoodStorage
-import Synchronization
 
-/// A segment that will never change again: mapped read-only on first use.
+/// A segment that will never change again: mapped read-only while it is read, by way of a
+/// ``SegmentCache``.
 ///
 /// Safe to read from any task. Opening and reading may block on the disk, so they run on the
 /// storage's own threads.
@@ -13,31 +13,26 @@ final class SealedSegment<S: Storage>: Sendable {
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
     private let indexIntervalBytes: Int
-    private let opened = Mutex<Opened?>(nil)
+    private let cache: SegmentCache
+    private let key: SegmentCache.Key
 
-    /// The file in memory, and its index.
-    struct Opened {
-        var block: MemoryBlock
-        var index: OffsetIndex
-        /// Where reading ends: the seal, but for its chain where that cannot be continued over
-        /// damage.
-        var end: SegmentCursor
-        /// What was wrong, where no record is lost: in the file's header, or in the index, which
-        /// was then made anew.
-        var problems: [String] = []
-    }
+    typealias Opened = OpenedSegment
 
     init(
         header: SegmentHeader, end: SegmentCursor, gaps: [Gap], directory: StoragePath, storage: S,
-        configuration: LogConfiguration
+        cache: SegmentCache, configuration: LogConfiguration
     ) {
         self.header = header
         self.end = end
         self.gaps = gaps
         self.directory = directory
         self.storage = storage
+        self.cache = cache
+        key = cache.newKey()
         indexIntervalBytes = configuration.indexIntervalBytes
     }
+
+    deinit { cache.remove(key) }
 
     var baseOffset: Int64 { header.baseOffset }
     var path: StoragePath { SegmentFiles.log(baseOffset, in: directory) }
@@ -61,10 +56,7 @@ final class SealedSegment<S: Storage>: Sendable {
 
     /// The mapped file and its index, from the cache or from disk.
     func open() async throws(LogError) -> Opened {
-        if let opened = opened.withLock({ $0 }) { return opened }
-        let fresh = try await load()
-        opened.withLock { $0 = fresh }
-        return fresh
+        try await cache.open(key) { () throws(LogError) in try await load() }
     }
 
     /// Maps the file and loads its index, past the cache. A damaged index is made anew from the
@@ -85,7 +77,7 @@ final class SealedSegment<S: Storage>: Sendable {
             }
             problems.append(error.message)
         }
-        let file = IndexFile(header: header, directory: directory, storage: storage)
+        let file = IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
         let (index, problem) = try await file.load(end: end)
         if let index { return Opened(block: block, index: index, end: end, problems: problems) }
         let (rebuilt, reached) = await storage.offload { [header, end, gaps, indexIntervalBytes] in

@@ -10,6 +10,10 @@ enum SegmentFiles {
         path(baseOffset, "index", in: directory)
     }
 
+    static func timeIndex(_ baseOffset: Int64, in directory: StoragePath) -> StoragePath {
+        path(baseOffset, "timeindex", in: directory)
+    }
+
     /// The base offset that a segment file's name states; nil for another file.
     static func baseOffset(ofLogNamed name: String) -> Int64? {
         guard name.count == 24, name.hasSuffix(".log") else { return nil }
