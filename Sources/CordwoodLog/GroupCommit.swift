@@ -72,9 +72,11 @@ struct GroupCommit<Waiter> {
         var batches: Int
     }
 
-    /// Empties the queue after a failure and returns everyone who waited in it.
-    mutating func fail() -> [Waiter] {
+    /// Empties the queue after a failure, or a truncation to `end`, and returns everyone who waited
+    /// in it.
+    mutating func fail(resumingAt end: Int64? = nil) -> [Waiter] {
         defer {
+            if let end { nextOffset = end }
             queue = []
             head = 0
             queuedBytes = 0

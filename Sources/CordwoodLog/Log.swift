@@ -1,5 +1,6 @@
 /// One partition's log, whatever storage it lies on: an append-only sequence of records, numbered
-/// from 0 without gaps.
+/// from 0. An append's records get consecutive offsets; compaction takes records out and leaves the
+/// others theirs.
 ///
 /// All members may be called from any task at any time.
 public protocol Log: AnyObject, Sendable {
@@ -7,8 +8,19 @@ public protocol Log: AnyObject, Sendable {
 
     /// The first offset that can be read.
     var startOffset: Int64 { get }
-    /// The offset after the last record that readers see.
+    /// The offset after the last record that was written.
     var endOffset: Int64 { get }
+    /// The offset after the last record that replicas have, too, and the end of what readers of
+    /// ``Isolation/uncommitted`` see: ``endOffset``, unless ``setHighWatermark(_:)`` was called.
+    var highWatermark: Int64 { get }
+    /// The end of what readers of ``Isolation/committed`` see: the high watermark, or the first
+    /// record of a transaction that is still open.
+    var lastStableOffset: Int64 { get }
+    /// Which leader epoch wrote which offsets.
+    var epochs: EpochCache { get }
+    /// The offsets that truncations since the opening cut to, in their order: a view that is true
+    /// up to a later offset than one that is new to it has to go back.
+    var truncations: [Int64] { get }
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
@@ -32,18 +44,54 @@ public protocol Log: AnyObject, Sendable {
     /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
     func check(_ records: [Record]) throws(LogError)
 
-    /// Verified batches from the one that holds `offset` on: about `maximumBytes`, at least one;
-    /// none when `offset` is ``endOffset``.
+    /// Verified batches from the one that holds `offset`, or the first behind it, on: about
+    /// `maximumBytes`, at least one; none where the reader's isolation sees nothing more.
     ///
     /// The newest come from memory; older ones are read and verified on the storage's threads.
     /// Throws ``LogError/Code/offsetOutOfRange``, and ``LogError/Code/damaged`` with the offset to
     /// go on at.
     func read(
-        from offset: Int64, maximumBytes: Int
+        from offset: Int64, maximumBytes: Int, isolation: Isolation
     ) async throws(LogError) -> [RecordBatch]
 
-    /// Suspends until there are records at `offset`, the log is closed, or the task is cancelled.
-    func waitForRecords(at offset: Int64) async
+    /// Suspends until a reader of that isolation sees records at `offset`, the log is truncated
+    /// below it or closed, or the task is cancelled.
+    func waitForRecords(at offset: Int64, isolation: Isolation) async
+
+    /// Gives up the records before `offset`: Kafka's `DeleteRecords`. Returns the start offset,
+    /// durable, which never goes back; an offset before it changes nothing.
+    ///
+    /// Segments that end there are removed; a reader that holds batches of them keeps these. Throws
+    /// ``LogError/Code/offsetOutOfRange`` for an offset beyond the high watermark.
+    @discardableResult
+    func deleteRecords(before offset: Int64) async throws(LogError) -> Int64
+
+    /// Seals the active segment, unless it is empty, and starts the next one.
+    func roll() async throws(LogError)
+
+    /// Begins a leader epoch: batches appended from now on carry it. Durable when it returns; the
+    /// latest epoch again changes nothing. Throws ``LogError/Code/staleEpoch`` for an older one.
+    func startEpoch(_ epoch: Int32) async throws(LogError)
+
+    /// Where an epoch ends, as Kafka's `OffsetForLeaderEpoch` answers: the largest epoch up to the
+    /// one asked for, and the offset after its last record; nil for one that is newer than all.
+    func endOffset(forEpoch epoch: Int32) -> (epoch: Int32, endOffset: Int64)?
+
+    /// Gives up the batch that holds `offset` and all behind it, for a replica whose leader does
+    /// not have them; returns the new end, durable.
+    ///
+    /// Appends that are queued fail with ``LogError/Code/truncated``; readers that were beyond the
+    /// new end are told so (``truncations``). Throws ``LogError/Code/offsetOutOfRange`` for an
+    /// offset before the start or behind the end.
+    @discardableResult
+    func truncate(to offset: Int64) async throws(LogError) -> Int64
+
+    /// Sets how far replicas have the log. It never goes back, but for a truncation, and never
+    /// beyond the end; nil makes the end count again. Not kept on disk: a replica learns it anew.
+    func setHighWatermark(_ offset: Int64?)
+
+    /// Changes the settings, for what is written from now on.
+    func alter(_ configuration: LogConfiguration) async throws(LogError)
 
     /// Whether ``close()`` was called.
     var isClosed: Bool { get }
@@ -61,26 +109,25 @@ public protocol Log: AnyObject, Sendable {
     func close() async throws(LogError)
 }
 
-/// What a verification read and found.
-public struct VerificationReport: Sendable, Hashable {
-    public var segments = 0
-    public var batches = 0
-    public var records = 0
-    public var bytes = 0
-    public var damage: [Damage] = []
-
-    public init() {}
-
-    /// Whether every checksum held.
-    public var isSound: Bool { damage.isEmpty }
-
-    public static func + (a: Self, b: Self) -> Self {
-        var sum = a
-        sum.segments += b.segments
-        sum.batches += b.batches
-        sum.records += b.records
-        sum.bytes += b.bytes
-        sum.damage += b.damage
-        return sum
+extension Log {
+    /// See ``read(from:maximumBytes:isolation:)``; up to the high watermark.
+    public func read(from offset: Int64, maximumBytes: Int) async throws(LogError) -> [RecordBatch]
+    {
+        try await read(from: offset, maximumBytes: maximumBytes, isolation: .uncommitted)
     }
+
+    /// See ``waitForRecords(at:isolation:)``; up to the high watermark.
+    public func waitForRecords(at offset: Int64) async {
+        await waitForRecords(at: offset, isolation: .uncommitted)
+    }
+}
+
+/// How far a reader looks, and what it passes over. Kafka's `isolation.level`, and the replica's.
+public enum Isolation: Sendable, Hashable, CaseIterable {
+    /// All that was written, replicated or not: for replicas.
+    case logEnd
+    /// Up to the high watermark.
+    case uncommitted
+    /// Up to the last stable offset, without the records of transactions that were aborted.
+    case committed
 }

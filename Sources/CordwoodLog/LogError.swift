@@ -30,6 +30,11 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let poisoned = Code(description: "poisoned")
         /// The storage failed; ``LogError/cause`` says how.
         public static let storage = Code(description: "storage failed")
+        /// A leader epoch that is older than the log's latest.
+        public static let staleEpoch = Code(description: "stale epoch")
+        /// The log was cut below an append that was queued, or below a reader;
+        /// ``LogError/resumeOffset`` says where the log ends now.
+        public static let truncated = Code(description: "truncated")
         /// The log was closed.
         public static let closed = Code(description: "closed")
         /// The task was cancelled while it waited; nothing was appended.

@@ -2,6 +2,11 @@ import CordwoodStorage
 
 extension PartitionLog {
     public nonisolated var startOffset: Int64 { state.read { $0.startOffset } }
+    public nonisolated var configuration: LogConfiguration { state.read { $0.configuration } }
+    public nonisolated var highWatermark: Int64 { state.read { $0.highWatermark } }
+    public nonisolated var lastStableOffset: Int64 { state.read { $0.lastStableOffset } }
+    public nonisolated var epochs: EpochCache { state.read { $0.epochs } }
+    public nonisolated var truncations: [Int64] { state.read { $0.truncations } }
     public nonisolated var endOffset: Int64 { state.read { $0.end.nextOffset } }
     public nonisolated var durableOffset: Int64 { state.read { $0.durableOffset } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
@@ -12,14 +17,42 @@ extension PartitionLog {
         state.read { $0.sealed.reduce($0.end.position) { $0 + $1.end.position } }
     }
 
-    public nonisolated func waitForRecords(at offset: Int64) async {
-        await state.waitForRecords(at: offset)
+    public nonisolated func endOffset(forEpoch epoch: Int32) -> (epoch: Int32, endOffset: Int64)? {
+        state.read { $0.epochs.end(of: epoch, logEnd: $0.end.nextOffset) }
+    }
+
+    public nonisolated func waitForRecords(at offset: Int64, isolation: Isolation) async {
+        await state.waitForRecords(at: offset, isolation: isolation)
     }
 
     public nonisolated func read(
-        from offset: Int64, maximumBytes: Int = 1 << 20
+        from offset: Int64, maximumBytes: Int = 1 << 20, isolation: Isolation = .uncommitted
     ) async throws(LogError) -> [RecordBatch] {
-        try await read(place(of: offset, maximumBytes: maximumBytes, inMemory: true), from: offset)
+        var offset = offset
+        while true {
+            let place = try place(of: offset, maximumBytes: maximumBytes, inMemory: true)
+            let end = state.read { $0.end(for: isolation) }
+            if offset >= end { return [] }
+            let batches: [RecordBatch]
+            do throws(LogError) {
+                batches = try await read(place, from: offset)
+            } catch {
+                // Its files may have gone, or been written anew, since it was found.
+                if case .sealed(let segment, _) = place, !isCurrent(segment) { continue }
+                throw error
+            }
+            if case .sealed(let segment, _) = place, batches.isEmpty {
+                // Compaction has left nothing from here to the segment's end.
+                offset = max(offset, segment.end.nextOffset)
+                continue
+            }
+            // Batches are replicated and decided whole.
+            return Array(batches.prefix { $0.baseOffset < end })
+        }
+    }
+
+    private nonisolated func isCurrent(_ segment: SealedSegment<S>) -> Bool {
+        state.read { snapshot in snapshot.sealed.contains { $0 === segment } }
     }
 
     /// Where the batch that holds an offset lies.
@@ -59,6 +92,13 @@ extension PartitionLog {
                             + "\(snapshot.end.nextOffset), found \(offset)"))
             }
             if offset == snapshot.end.nextOffset { return .success(.end) }
+            if snapshot.sealed.isEmpty, offset < snapshot.activeHeader.baseOffset {
+                return .success(
+                    .active(
+                        ActivePart(
+                            snapshot, from: snapshot.activeHeader.baseOffset,
+                            maximumBytes: maximumBytes), maximumBytes: maximumBytes))
+            }
             if inMemory,
                 let batches = snapshot.tail.read(from: offset, maximumBytes: maximumBytes)
             {
@@ -84,7 +124,7 @@ extension PartitionLog {
             let middle = (low + high) / 2
             if sealed[middle].baseOffset <= offset { low = middle + 1 } else { high = middle }
         }
-        return sealed[low - 1]
+        return sealed[max(0, low - 1)]
     }
 }
 
@@ -95,11 +135,13 @@ struct ActivePart<S: Storage>: Sendable {
     private let start: SegmentCursor
     private let end: SegmentCursor
     private let index: OffsetIndex
+    private let rules: BatchRules
 
     init(
         _ snapshot: borrowing PartitionState<S>.Snapshot, from offset: Int64, maximumBytes: Int
     ) {
         file = snapshot.activeFile
+        rules = BatchRules(epochs: snapshot.epochs)
         let whole = snapshot.activeIndex
         let entries = whole.entries
         let first = whole.floor(offset) ?? 0
@@ -131,7 +173,7 @@ struct ActivePart<S: Storage>: Sendable {
         }
         let reader = SegmentReader(
             block: block, origin: start.position, index: index, end: end, gaps: [],
-            path: file.path)
+            rules: rules, path: file.path)
         return try await storage.offload { () throws(LogError) in
             try reader.read(from: offset, maximumBytes: maximumBytes)
         }

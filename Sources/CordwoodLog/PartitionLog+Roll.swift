@@ -5,32 +5,38 @@ extension PartitionLog {
     ///
     /// The order makes every step safe to be the last: the new file and its name are durable before
     /// the manifest names it, the old one is durable and its index complete before the manifest
-    /// seals it, and no batch goes to the new file before the manifest is synced.
-    func roll() async throws(StorageError) {
+    /// seals it, and no batch goes to the new file before the manifest is synced. The caller holds
+    /// the structure lock.
+    func rollLocked() async throws(StorageError) {
         let old = active
-        let next = SegmentHeader(logID: old.header.logID, baseOffset: old.end.nextOffset)
+        let id = manifest.manifest.unusedID(baseOffset: old.end.nextOffset)
+        let next = SegmentHeader(
+            logID: old.header.logID, baseOffset: id.baseOffset, generation: id.generation)
         let fresh: ActiveSegment<S>
         do throws(LogError) {
             fresh = try await ActiveSegment.create(
                 next, in: directory, on: storage, configuration: configuration)
         } catch {
-            throw error.cause
-                ?? StorageError(
-                    .failed, operation: "roll", path: directory.description, detail: error.message)
+            throw error.cause ?? notCreated(error)
         }
-        try await old.settle()
+        try await old.settle(sealing: true)
         try await writeIndexPages(includingLast: true)
-        try await manifestLog.append([
-            SegmentEdit.seal(baseOffset: old.header.baseOffset, end: old.end).encode(),
-            SegmentEdit.add(baseOffset: next.baseOffset).encode(),
+        try await manifest.commit([
+            .seal(old.info), .add(id, createdAt: storage.clock.millisecondsNow()),
         ])
-        let sealed = SealedSegment(
-            header: old.header, end: old.end, gaps: [], directory: directory, storage: storage,
-            cache: cache, configuration: configuration)
+        let sealed = sealedSegment(old.info)
+        begin(fresh) { $0.sealed.append(sealed) }
+    }
+
+    /// Makes a segment the one that is appended to, for readers together with `change`.
+    func begin(
+        _ fresh: ActiveSegment<S>,
+        _ change: (inout PartitionState<S>.Snapshot) -> Void
+    ) {
         active = fresh
         indexPagesWritten = 0
         state.publish { snapshot in
-            snapshot.sealed.append(sealed)
+            change(&snapshot)
             snapshot.activeFile = fresh.file
             snapshot.activeHeader = fresh.header
             snapshot.activeIndex = OffsetIndex(baseOffset: fresh.header.baseOffset)
@@ -39,6 +45,13 @@ extension PartitionLog {
             snapshot.end = fresh.end
             snapshot.durableOffset = fresh.end.nextOffset
         }
+    }
+
+    /// A reader of a segment that the manifest lists as sealed.
+    func sealedSegment(_ info: SegmentInfo) -> SealedSegment<S> {
+        SealedSegment(
+            info, logID: manifest.logID, epochs: manifest.manifest.epochs, directory: directory,
+            storage: storage, cache: cache, configuration: configuration)
     }
 
     /// Writes the index pages that have filled since the last call, and with `includingLast` the

@@ -9,8 +9,8 @@ extension PartitionLog {
         let (sealed, end) = state.read { ($0.sealed, $0.end.nextOffset) }
         for segment in sealed { try await verify(segment, &report) }
         report.segments += 1
-        let active = sealed.last?.end.nextOffset ?? startOffset
-        let path = SegmentFiles.log(active, in: directory).description
+        let active = state.read { $0.activeHeader.baseOffset }
+        let path = SegmentFiles.log(state.read { $0.activeHeader.id }, in: directory).description
         var offset = active
         while offset < end {
             try checkCancellation()

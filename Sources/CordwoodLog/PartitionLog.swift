@@ -13,7 +13,6 @@ public import CordwoodStorage
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
-    public nonisolated let configuration: LogConfiguration
     public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
@@ -24,13 +23,14 @@ public actor PartitionLog<S: Storage>: Log {
         executor.asUnownedSerialExecutor()
     }
 
-    let manifestLog: EditLog<S.File>
+    let manifest: ManifestStore<S>
+    let structure = StructureLock()
     var active: ActiveSegment<S>
     var indexPagesWritten: Int
-    private var commit: GroupCommit<Waiter>
+    var commit: GroupCommit<Waiter>
     private var isCommitting = false
-    private var failure: LogError?
-    private var isClosing = false
+    private(set) var failure: LogError?
+    private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
     private var roomWaiters: [RoomWaiter] = []
     private var nextTicket: UInt64 = 0
@@ -72,18 +72,22 @@ public actor PartitionLog<S: Storage>: Log {
         directory: StoragePath, storage: S, cache: SegmentCache, configuration: LogConfiguration
     ) {
         self.cache = cache
-        self.configuration = configuration
         self.storage = storage
         self.directory = directory
         recovery = report
         executor = storage.executor
-        manifestLog = opened.manifestLog
+        manifest = opened.manifest
         active = opened.active
         indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
         state = PartitionState(
             .init(
-                sealed: opened.sealed, activeFile: opened.active.file,
+                configuration: configuration,
+                startOffset: max(
+                    manifest.manifest.startOffset,
+                    opened.sealed.first?.baseOffset ?? opened.active.header.baseOffset),
+                epochs: manifest.manifest.epochs, sealed: opened.sealed,
+                activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
                 activeTimes: opened.times, end: opened.active.end,
                 durableOffset: opened.active.end.nextOffset,
@@ -151,6 +155,8 @@ public actor PartitionLog<S: Storage>: Log {
         isClosing = true
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await structure.acquire()
+        defer { structure.release() }
         if let failure {
             // A poisoned log vouches for nothing: recovery decides what the disk holds.
             closeError = poisoned(by: failure)
@@ -162,7 +168,7 @@ public actor PartitionLog<S: Storage>: Log {
         // Readers are told before the files go.
         state.publish { $0.isClosed = true }
         await active.file.close()
-        await manifestLog.close()
+        await manifest.close()
         for waiter in closeWaiters { waiter.resume() }
         closeWaiters = []
         if let closeError { throw closeError }
@@ -190,7 +196,11 @@ extension PartitionLog {
     /// Writes groups until the queue is empty or a write fails.
     private func commitGroups() async {
         while !commit.isEmpty, failure == nil {
-            do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+            await structure.acquire()
+            if failure == nil {
+                do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+            }
+            structure.release()
             admitWaiters()
         }
         isCommitting = false
@@ -201,20 +211,25 @@ extension PartitionLog {
     private func commitGroup() async throws(StorageError) {
         let limits = GroupCommit<Waiter>.Limits(
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
+        let epoch = manifest.manifest.epochs.latest
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
-        guard !group.isEmpty else { return try await roll() }
+        if commit.isEmpty && group.isEmpty { return }
+        guard !group.isEmpty else { return try await rollLocked() }
         var end = active.end
+        var times = active.times
+        times.lastAppendTime = storage.clock.millisecondsNow()
         var cursors: [SegmentCursor] = []
         cursors.reserveCapacity(group.count)
         for entry in group {
             cursors.append(end)
-            entry.batch.assign(baseOffset: entry.baseOffset)
+            entry.batch.assign(baseOffset: entry.baseOffset, epoch: epoch)
             end.advance(
                 over: entry.batch, nextOffset: entry.baseOffset + Int64(entry.batch.recordCount))
+            times.absorb(maxTimestamp: entry.batch.maxTimestamp, lastOffset: end.nextOffset - 1)
         }
         let sync = group.contains { $0.acknowledge == .durable }
         do throws(StorageError) {
-            try await active.write(group.map(\.batch), to: end, sync: sync)
+            try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
         } catch {
             let reason = LogError(error, while: "writing to \(directory)")
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
@@ -261,13 +276,13 @@ extension PartitionLog {
         }
     }
 
-    private func poison(_ error: StorageError) {
+    func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 
-    private func poisoned(by reason: LogError) -> LogError {
+    func poisoned(by reason: LogError) -> LogError {
         LogError(
             .poisoned,
             "\(directory) takes no more appends after \(reason.message); reads keep working; "
@@ -318,7 +333,7 @@ extension PartitionLog {
         admitWaiters()
     }
 
-    private func admitWaiters() {
+    func admitWaiters() {
         var count = 0
         while count < roomWaiters.count, hasRoom(roomWaiters[count].byteCount) {
             grantedBytes += roomWaiters[count].byteCount

@@ -5,20 +5,39 @@ import Synchronization
 /// of it and never wait for the writer's I/O.
 final class PartitionState<S: Storage>: Sendable {
     struct Snapshot {
+        var configuration: LogConfiguration
+        var startOffset: Int64
+        var epochs: EpochCache
         var sealed: [SealedSegment<S>]
         var activeFile: S.File
         var activeHeader: SegmentHeader
         var activeIndex: OffsetIndex
         /// Has an entry for each of ``activeIndex``.
         var activeTimes: TimeIndex
-        /// The end of what readers may see.
+        /// The end of what was written.
         var end: SegmentCursor
+        /// How far replicas have it; nil where there are none, and the end counts.
+        var replicatedOffset: Int64?
+        /// The first offset of a transaction that was neither committed nor aborted.
+        var firstUndecidedOffset: Int64?
+        /// The offsets that truncations since the opening cut to, in their order.
+        var truncations: [Int64] = []
         var durableOffset: Int64
         var tail: Tail
         var statistics = LogStatistics()
         var isClosed = false
 
-        var startOffset: Int64 { sealed.first?.baseOffset ?? activeHeader.baseOffset }
+        var highWatermark: Int64 { min(replicatedOffset ?? end.nextOffset, end.nextOffset) }
+        var lastStableOffset: Int64 { min(highWatermark, firstUndecidedOffset ?? .max) }
+
+        /// The end of what a reader of that isolation sees.
+        func end(for isolation: Isolation) -> Int64 {
+            switch isolation {
+            case .logEnd: end.nextOffset
+            case .uncommitted: highWatermark
+            case .committed: lastStableOffset
+            }
+        }
     }
 
     private struct Guarded {
@@ -46,8 +65,9 @@ final class PartitionState<S: Storage>: Sendable {
         for follower in waiting { follower.resume() }
     }
 
-    /// Suspends until there are records at `offset`, the log is closed, or the task is cancelled.
-    func waitForRecords(at offset: Int64) async {
+    /// Suspends until a reader of that isolation sees records at `offset`, the log was truncated
+    /// below it or closed, or the task is cancelled.
+    func waitForRecords(at offset: Int64, isolation: Isolation) async {
         let ticket = guarded.withLock { guarded in
             guarded.nextFollower += 1
             return guarded.nextFollower
@@ -55,7 +75,8 @@ final class PartitionState<S: Storage>: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isReady = guarded.withLock { guarded in
-                    if guarded.snapshot.end.nextOffset > offset || guarded.snapshot.isClosed
+                    if guarded.snapshot.end(for: isolation) > offset
+                        || guarded.snapshot.end.nextOffset < offset || guarded.snapshot.isClosed
                         || Task.isCancelled
                     {
                         return true

@@ -2,7 +2,8 @@
 ///
 /// Pulls: nothing is read before it is asked for, which is all the back-pressure there is. With
 /// `following` it waits at the end for more; it ends when the log is closed or the task cancelled.
-/// Iterators are independent of each other and of the writer.
+/// Iterators are independent of each other and of the writer. One that is beyond the place where the
+/// log was truncated to throws ``LogError/Code/truncated`` and goes on from there.
 public struct BatchSequence: AsyncSequence, Sendable {
     public typealias Element = RecordBatch
     public typealias Failure = LogError
@@ -10,15 +11,19 @@ public struct BatchSequence: AsyncSequence, Sendable {
     let log: any Log
     let start: Int64
     let following: Bool
+    let isolation: Isolation
 
-    public init(_ log: any Log, from start: Int64, following: Bool) {
+    public init(
+        _ log: any Log, from start: Int64, following: Bool, isolation: Isolation = .uncommitted
+    ) {
         self.log = log
         self.start = start
         self.following = following
+        self.isolation = isolation
     }
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(log: log, offset: start, following: following)
+        Iterator(log: log, offset: start, following: following, isolation: isolation)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -29,12 +34,17 @@ public struct BatchSequence: AsyncSequence, Sendable {
         /// The next offset to be read.
         var offset: Int64
         let following: Bool
+        let isolation: Isolation
+        /// How many truncations of the log this reader knows of.
+        private var truncationCount: Int
         private var batches: ArraySlice<RecordBatch> = []
 
-        init(log: any Log, offset: Int64, following: Bool) {
+        init(log: any Log, offset: Int64, following: Bool, isolation: Isolation) {
             self.log = log
             self.offset = offset
             self.following = following
+            self.isolation = isolation
+            truncationCount = log.truncations.count
         }
 
         /// The next batch; after an error, asking again reads at the same place again.
@@ -44,7 +54,9 @@ public struct BatchSequence: AsyncSequence, Sendable {
             while batches.isEmpty {
                 if Task.isCancelled { return nil }
                 do throws(LogError) {
-                    batches = try await log.read(from: offset, maximumBytes: Self.readBytes)[...]
+                    try noteTruncations()
+                    batches = try await log.read(
+                        from: offset, maximumBytes: Self.readBytes, isolation: isolation)[...]
                 } catch {
                     // The log may be closed between two batches; for a follower that is the end.
                     if following, error.code == .closed { return nil }
@@ -52,12 +64,25 @@ public struct BatchSequence: AsyncSequence, Sendable {
                 }
                 if !batches.isEmpty { break }
                 guard following, !log.isClosed else { return nil }
-                await log.waitForRecords(at: offset)
+                await log.waitForRecords(at: offset, isolation: isolation)
                 if log.isClosed { return nil }
             }
             let batch = batches.removeFirst()
             offset = batch.lastOffset + 1
             return batch
+        }
+
+        private mutating func noteTruncations() throws(LogError) {
+            let truncations = log.truncations
+            guard truncations.count > truncationCount else { return }
+            let lowest = truncations[truncationCount...].min() ?? offset
+            truncationCount = truncations.count
+            guard lowest < offset else { return }
+            let reached = offset
+            offset = lowest
+            throw LogError(
+                .truncated, "the log was cut to offset \(lowest), this reader is at \(reached)",
+                resumeOffset: lowest)
         }
     }
 }
@@ -69,8 +94,10 @@ public struct RecordSequence: AsyncSequence, Sendable {
 
     private let batches: BatchSequence
 
-    public init(_ log: any Log, from start: Int64, following: Bool) {
-        batches = BatchSequence(log, from: start, following: following)
+    public init(
+        _ log: any Log, from start: Int64, following: Bool, isolation: Isolation = .uncommitted
+    ) {
+        batches = BatchSequence(log, from: start, following: following, isolation: isolation)
     }
 
     public func makeAsyncIterator() -> Iterator {

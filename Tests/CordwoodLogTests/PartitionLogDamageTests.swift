@@ -322,7 +322,7 @@ import Testing
     @Test func anUnlistedSegmentWithRecordsStopsTheLog() async throws {
         let (storage, _) = try await sample(appends: 40)
         let contents = try #require(storage.contents(of: paths(storage, ".log")[0]))
-        let unlisted = SegmentFiles.log(1_000_000, in: try logPath())
+        let unlisted = SegmentFiles.log(SegmentID(baseOffset: 1_000_000), in: try logPath())
         _ = try await storage.open(unlisted, .create)
         try await overwrite(storage, unlisted, contents)
         let before = storage.files.map { storage.contents(of: $0) }

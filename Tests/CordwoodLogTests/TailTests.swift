@@ -11,7 +11,7 @@ import Testing
             let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(
                 (0..<1 + size % 3).map { _ in Record(value: [UInt8](repeating: 1, count: size)) },
                 now: 0)[0]
-            encoded.assign(baseOffset: offset)
+            encoded.assign(baseOffset: offset, epoch: 0)
             offset += Int64(encoded.recordCount)
             return RecordBatch(
                 verified: try #require(BatchHeader(encoded.block.unsafeBytes)),

@@ -121,7 +121,7 @@ extension OffsetIndex {
     /// ended. Damage ends an interval; the entries go on at the next sound batch. O(bytes).
     static func rebuild(
         from block: MemoryBlock, header: SegmentHeader, end: SegmentCursor, gaps: [Gap],
-        interval: Int
+        rules: BatchRules, interval: Int
     ) -> (index: OffsetIndex, end: SegmentCursor) {
         var index = OffsetIndex(baseOffset: header.baseOffset)
         var cursor = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
@@ -136,11 +136,11 @@ extension OffsetIndex {
             }
             let place = cursor
             do throws(BatchProblem) {
-                _ = try cursor.next(in: rest)
+                _ = try cursor.next(in: rest, rules: rules)
                 index.note(place, interval: interval)
             } catch {
                 let limit = Landmark.next(behind: place.position, gaps: gaps, end: end)
-                if let found = place.survivor(in: rest, before: limit) {
+                if let found = place.survivor(in: rest, before: limit, rules: rules) {
                     cursor = found.place
                     index.append(cursor)
                 } else if limit.position < end.position {

@@ -84,7 +84,7 @@ extension OffsetIndex: SegmentIndex {
     }
 
     static func path(_ header: SegmentHeader, in directory: StoragePath) -> StoragePath {
-        SegmentFiles.index(header.baseOffset, in: directory)
+        SegmentFiles.index(header.id, in: directory)
     }
 }
 

@@ -100,7 +100,7 @@ extension TimeIndex: SegmentIndex {
     }
 
     static func path(_ header: SegmentHeader, in directory: StoragePath) -> StoragePath {
-        SegmentFiles.timeIndex(header.baseOffset, in: directory)
+        SegmentFiles.timeIndex(header.id, in: directory)
     }
 }
 
@@ -128,7 +128,8 @@ extension TimeIndex {
     /// Only sound batches count. Damage ends an interval, as for the offset index, which has an
     /// entry where batches begin again. `bytes` are the whole file. O(bytes behind the last entry).
     mutating func extend(
-        through bytes: UnsafeRawBufferPointer, along offsets: OffsetIndex, to end: SegmentCursor
+        through bytes: UnsafeRawBufferPointer, along offsets: OffsetIndex, to end: SegmentCursor,
+        rules: BatchRules
     ) {
         keep(entries.count, of: offsets)
         // Without an entry for the start nothing says where to begin.
@@ -146,7 +147,7 @@ extension TimeIndex {
             }
             while cursor.position < min(stop, bytes.count) {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])
-                guard let header = try? cursor.next(in: rest) else { break }
+                guard let header = try? cursor.next(in: rest, rules: rules) else { break }
                 maxTimestamp = max(maxTimestamp, header.maxTimestamp)
             }
         }

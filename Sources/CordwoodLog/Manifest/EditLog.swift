@@ -30,10 +30,7 @@ package final class EditLog<File: StorageFile> {
     package static func create<S: Storage>(
         _ path: StoragePath, on storage: S, kind: EditLogKind, identity: UInt64, edits: [[UInt8]]
     ) async throws(LogError) -> EditLog where S.File == File {
-        var slices = [MemorySlice(EditFrame.header(kind: kind, identity: identity))]
-        for (number, edit) in edits.enumerated() {
-            slices.append(MemorySlice(EditFrame.encode(edit, sequence: UInt32(number))))
-        }
+        let slices = slices(edits, kind: kind, identity: identity)
         do throws(StorageError) {
             let file = try await write(slices, to: path, on: storage)
             return EditLog(
@@ -47,11 +44,13 @@ package final class EditLog<File: StorageFile> {
     ///
     /// Then writes the file anew: the system may hold edits that never reached the medium, because
     /// the process died before it synced them or a sync failed, and a sync now would not save those
-    /// of the second kind.
+    /// of the second kind. What is written is what was read, or `snapshot`'s edits when it gives
+    /// any: the same content in fewer.
     package static func open<S: Storage>(
         _ path: StoragePath, on storage: S, kind: EditLogKind,
         apply: ([UInt8]) throws(LogError) -> Void,
-        validate: () async throws(LogError) -> Void = {}
+        validate: () async throws(LogError) -> Void = {},
+        snapshot: () -> [[UInt8]]? = { nil }
     ) async throws(LogError) -> EditLog where S.File == File {
         let content = try await read(path, on: storage)
         let identity = try EditFrame.checkHeader(content.unsafeBytes, kind: kind, path: path)
@@ -71,12 +70,27 @@ package final class EditLog<File: StorageFile> {
                     + "sound, so this is damage, not a torn write; nothing was changed")
         }
         try await validate()
+        let cutBytes = content.count - end
+        var slices = [MemorySlice(content, 0..<end)]
+        if let edits = snapshot() {
+            slices = self.slices(edits, kind: kind, identity: identity)
+            end = slices.reduce(0) { $0 + $1.count }
+            sequence = UInt32(edits.count)
+        }
         do throws(StorageError) {
-            let file = try await write([MemorySlice(content, 0..<end)], to: path, on: storage)
+            let file = try await write(slices, to: path, on: storage)
             return EditLog(
-                file: file, identity: identity, end: end, sequence: sequence,
-                cutBytes: content.count - end)
+                file: file, identity: identity, end: end, sequence: sequence, cutBytes: cutBytes)
         } catch { throw LogError(error, while: "writing \(path) anew") }
+    }
+
+    private static func slices(
+        _ edits: [[UInt8]], kind: EditLogKind, identity: UInt64
+    ) -> [MemorySlice] {
+        [MemorySlice(EditFrame.header(kind: kind, identity: identity))]
+            + edits.enumerated().map {
+                MemorySlice(EditFrame.encode($0.element, sequence: UInt32($0.offset)))
+            }
     }
 
     private static func read<S: Storage>(

@@ -24,12 +24,10 @@ struct BatchHeader {
     /// The largest batch that any configuration may allow; a length above it is damage.
     static let maximumByteCount = 64 << 20
 
-    /// The epoch that every batch carries until there is more than one leader to tell apart.
-    static let leaderEpoch: Int32 = 0
-
     static let leaderEpochPosition = 12
     static let magicPosition = 16
     static let checksumPosition = 17
+    static let maxTimestampPosition = 35
 
     var baseOffset: Int64
     var batchLength: Int32
@@ -64,7 +62,7 @@ struct BatchHeader {
         attributes = field(21, Int16.self)
         lastOffsetDelta = field(23, Int32.self)
         baseTimestamp = field(27, Int64.self)
-        maxTimestamp = field(35, Int64.self)
+        maxTimestamp = field(Self.maxTimestampPosition, Int64.self)
         producerID = field(43, Int64.self)
         producerEpoch = field(51, Int16.self)
         baseSequence = field(53, Int32.self)
@@ -79,7 +77,7 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
     case truncated(needed: Int, found: Int)
     case badLength(Int32)
     case badMagic(Int8)
-    case badEpoch(Int32)
+    case badEpoch(expected: Int32, found: Int32)
     case badCount(records: Int32, lastOffsetDelta: Int32)
     case badOffset(expected: Int64, found: Int64)
     case badChecksum(expected: UInt32, found: UInt32)
@@ -95,8 +93,8 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
             "expected a batch length of \(BatchHeader.byteCount - BatchHeader.lengthPrefixBytes)"
                 + " to \(BatchHeader.maximumByteCount), found \(length)"
         case .badMagic(let magic): "expected magic 2, found \(magic)"
-        case .badEpoch(let epoch):
-            "expected leader epoch \(BatchHeader.leaderEpoch), found \(epoch)"
+        case .badEpoch(let expected, let found):
+            "expected leader epoch \(expected), found \(found)"
         case .badCount(let records, let delta):
             "expected as many records as offsets, found \(records) records and a last offset "
                 + "delta of \(delta)"
@@ -121,22 +119,17 @@ private func hexadecimal(_ value: UInt32) -> String {
 }
 
 extension BatchHeader {
-    /// Checks the structure of a header against the bytes that are there and the offset that the
-    /// log expects. The record count may be lower than the offsets it spans (compaction), never
+    /// Checks the structure of a header against the bytes that are there and what the log knows of
+    /// the place: that offset `expectedOffset` comes next, and its `rules`. The record count may be lower than the offsets it spans (compaction), never
     /// higher.
-    func problem(available: Int, expectedOffset: Int64?) -> BatchProblem? {
+    func problem(available: Int, expectedOffset: Int64, rules: BatchRules) -> BatchProblem? {
         if baseOffset == 0 && batchLength == 0 && magic == 0 && checksum == 0 { return .unwritten }
         let smallest = Self.byteCount - Self.lengthPrefixBytes
         guard batchLength >= smallest, totalByteCount <= Self.maximumByteCount else {
             return .badLength(batchLength)
         }
         guard magic == Self.currentMagic else { return .badMagic(magic) }
-        guard partitionLeaderEpoch == Self.leaderEpoch else {
-            return .badEpoch(partitionLeaderEpoch)
-        }
-        if let expectedOffset, baseOffset != expectedOffset {
-            return .badOffset(expected: expectedOffset, found: baseOffset)
-        }
+        if let problem = rules.problem(self, expectedOffset: expectedOffset) { return problem }
         guard baseOffset >= 0, lastOffsetDelta >= 0, recordCount >= 0,
             Int64(recordCount) <= Int64(lastOffsetDelta) + 1,
             !baseOffset.addingReportingOverflow(Int64(lastOffsetDelta) + 1).overflow

@@ -7,6 +7,13 @@ package struct EncodedBatch: Sendable {
     package let recordCount: Int
 
     package var byteCount: Int { block.count }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    var maxTimestamp: Int64 {
+        Int64(
+            bigEndian: block.unsafeBytes.loadUnaligned(
+                fromByteOffset: BatchHeader.maxTimestampPosition, as: Int64.self))
+    }
 }
 
 /// Turns records into Kafka record batches of version 2, one allocation a batch.
@@ -161,11 +168,11 @@ package struct RecordBatchEncoder {
 extension EncodedBatch {
     /// Gives the batch its place. Only the log that is about to write it calls this, once, before
     /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64) {
+    func assign(baseOffset: Int64, epoch: Int32) {
         let bytes = block.unsafeMutableBytes
         bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
         bytes.storeBytes(
-            of: BatchHeader.leaderEpoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
+            of: epoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
             as: Int32.self)
     }
 }

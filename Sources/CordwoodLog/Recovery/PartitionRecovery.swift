@@ -13,7 +13,7 @@ struct PartitionRecovery<S: Storage> {
 
     /// A log's parts, ready to be written to.
     struct Opened {
-        var manifestLog: EditLog<S.File>
+        var manifest: ManifestStore<S>
         var sealed: [SealedSegment<S>]
         var active: ActiveSegment<S>
         var index: OffsetIndex
@@ -46,7 +46,7 @@ struct PartitionRecovery<S: Storage> {
             return try await create(path, names: names, logID: newLogID)
         }
         var manifest = Manifest()
-        let manifestLog = try await EditLog<S.File>.open(path, on: storage, kind: .segments) {
+        let file = try await EditLog<S.File>.open(path, on: storage, kind: .segments) {
             payload throws(LogError) in
             guard let edit = SegmentEdit(payload) else {
                 throw LogError(
@@ -56,12 +56,18 @@ struct PartitionRecovery<S: Storage> {
             try manifest.apply(edit)
         } validate: { () async throws(LogError) in
             try await checkUnlisted(names, manifest)
+        } snapshot: {
+            manifest.snapshot().map { $0.encode() }
         }
-        if manifestLog.cutBytes > 0 {
-            report.cutBytes += manifestLog.cutBytes
+        if file.cutBytes > 0 {
+            report.cutBytes += file.cutBytes
             report.notes.append("cut a torn edit off \(path)")
         }
-        return try await open(manifest, manifestLog)
+        let store = ManifestStore(manifest, file, directory: directory, storage: storage)
+        if let failure = await store.removeGarbage() {
+            report.notes.append("a file that is no longer needed stays: \(failure)")
+        }
+        return try await open(store)
     }
 
     /// Creates the log's directory and makes its name durable, with those above it.
@@ -80,26 +86,25 @@ struct PartitionRecovery<S: Storage> {
     ) async throws(LogError) -> Opened {
         try await checkUnlisted(names, Manifest())
         let header = SegmentHeader(logID: logID, baseOffset: 0)
+        let added = SegmentEdit.add(header.id, createdAt: storage.clock.millisecondsNow())
         let active = try await ActiveSegment.create(
             header, in: directory, on: storage, configuration: configuration)
-        let log = try await EditLog.create(
-            path, on: storage, kind: .segments, identity: logID,
-            edits: [SegmentEdit.add(baseOffset: 0).encode()])
-        var index = OffsetIndex(baseOffset: 0)
-        index.append(active.end)
-        return Opened(
-            manifestLog: log, sealed: [], active: active, index: index,
-            times: TimeIndex(following: index))
+        let file = try await EditLog.create(
+            path, on: storage, kind: .segments, identity: logID, edits: [added.encode()])
+        var manifest = Manifest()
+        try manifest.apply(added)
+        return opened(
+            ManifestStore(manifest, file, directory: directory, storage: storage), active)
     }
 
     /// Refuses to go on when a segment that the manifest does not name holds data: the manifest has
     /// lost an edit, and guessing could lose records. An empty one is left from a roll that a crash
     /// cut short, and is used again by the next roll.
     private func checkUnlisted(_ names: [String], _ manifest: Manifest) async throws(LogError) {
-        let listed = Set(manifest.segments.map(\.baseOffset))
-        for base in names.compactMap(SegmentFiles.baseOffset(ofLogNamed:))
-        where !listed.contains(base) {
-            let path = SegmentFiles.log(base, in: directory)
+        var known = manifest.garbage.union(manifest.sealed.map(\.id))
+        if let active = manifest.active { known.insert(active.id) }
+        for id in names.compactMap(SegmentFiles.id(ofLogNamed:)) where !known.contains(id) {
+            let path = SegmentFiles.log(id, in: directory)
             guard try await ActiveSegment.isUnused(path, on: storage) else {
                 throw LogError(
                     .inconsistent,
@@ -108,74 +113,62 @@ struct PartitionRecovery<S: Storage> {
         }
     }
 
-    private mutating func open(
-        _ manifest: Manifest, _ manifestLog: EditLog<S.File>
-    ) async throws(LogError) -> Opened {
-        let logID = manifestLog.identity
-        var sealed: [SealedSegment<S>] = []
-        for segment in manifest.segments {
-            guard let end = segment.end else { continue }
-            sealed.append(
-                SealedSegment(
-                    header: SegmentHeader(logID: logID, baseOffset: segment.baseOffset), end: end,
-                    gaps: segment.gaps, directory: directory, storage: storage,
-                    cache: cache, configuration: configuration))
+    private mutating func open(_ store: ManifestStore<S>) async throws(LogError) -> Opened {
+        guard let last = store.manifest.active else {
+            // A crash between a seal or a truncation and the new segment that follows it.
+            return opened(store, try await startSegment(store, sealing: []))
         }
-        let nextBase = sealed.last?.end.nextOffset ?? 0
-        guard let last = manifest.segments.last, last.end == nil else {
-            // A crash between the two edits of a roll: the seal took effect, the new segment did
-            // not.
-            let next = SegmentHeader(logID: logID, baseOffset: nextBase)
-            let active = try await startSegment(next, manifestLog, sealing: [])
-            return opened(manifestLog, sealed, active)
-        }
-        let header = SegmentHeader(logID: logID, baseOffset: last.baseOffset)
-        var recovered = try await recover(header)
+        let header = SegmentHeader(
+            logID: store.logID, baseOffset: last.id.baseOffset, generation: last.id.generation)
+        var recovered = try await recover(header, epochs: store.manifest.epochs)
         if recovered.gaps.isEmpty {
             return Opened(
-                manifestLog: manifestLog, sealed: sealed, active: recovered.active,
+                manifest: store, sealed: sealed(store), active: recovered.active,
                 index: recovered.index, times: recovered.times,
                 indexPagesWritten: recovered.indexPagesWritten)
         }
         // Damage is sealed in, so that the active segment is always whole.
-        let end = recovered.active.end
-        let edits =
-            recovered.gaps.map { SegmentEdit.quarantine(baseOffset: header.baseOffset, $0) }
-            + [.seal(baseOffset: header.baseOffset, end: end)]
+        let info = recovered.active.info
         // No batch begins at the end.
-        recovered.index.removeAll(behind: max(end.position - 1, SegmentHeader.byteCount))
+        recovered.index.removeAll(behind: max(info.end.position - 1, SegmentHeader.byteCount))
         recovered.times.keep(recovered.index.entries.count, of: recovered.index)
         try await IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.index)
         try await IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.times)
-        sealed.append(
-            SealedSegment(
-                header: header, end: end, gaps: recovered.gaps, directory: directory,
-                storage: storage, cache: cache, configuration: configuration))
-        let next = SegmentHeader(logID: logID, baseOffset: end.nextOffset)
-        let active = try await startSegment(next, manifestLog, sealing: edits)
-        return opened(manifestLog, sealed, active)
+        let active = try await startSegment(
+            store, sealing: recovered.gaps.map { .quarantine(info.id, $0) } + [.seal(info)],
+            at: info.end.nextOffset)
+        return opened(store, active)
     }
 
-    private func opened(
-        _ log: EditLog<S.File>, _ sealed: [SealedSegment<S>], _ active: ActiveSegment<S>
-    ) -> Opened {
+    private func sealed(_ store: ManifestStore<S>) -> [SealedSegment<S>] {
+        store.manifest.sealed.map {
+            SealedSegment(
+                $0, logID: store.logID, epochs: store.manifest.epochs, directory: directory,
+                storage: storage, cache: cache, configuration: configuration)
+        }
+    }
+
+    private func opened(_ store: ManifestStore<S>, _ active: ActiveSegment<S>) -> Opened {
         var index = OffsetIndex(baseOffset: active.header.baseOffset)
         index.append(active.end)
         return Opened(
-            manifestLog: log, sealed: sealed, active: active, index: index,
+            manifest: store, sealed: sealed(store), active: active, index: index,
             times: TimeIndex(following: index))
     }
 
     private func startSegment(
-        _ header: SegmentHeader, _ manifestLog: EditLog<S.File>, sealing: [SegmentEdit]
+        _ store: ManifestStore<S>, sealing: [SegmentEdit], at baseOffset: Int64? = nil
     ) async throws(LogError) -> ActiveSegment<S> {
+        let id = store.manifest.unusedID(baseOffset: baseOffset ?? store.manifest.nextBaseOffset)
+        let header = SegmentHeader(
+            logID: store.logID, baseOffset: id.baseOffset, generation: id.generation)
         let active = try await ActiveSegment.create(
             header, in: directory, on: storage, configuration: configuration)
-        let edits = sealing + [.add(baseOffset: header.baseOffset)]
+        let added = SegmentEdit.add(id, createdAt: storage.clock.millisecondsNow())
         do throws(StorageError) {
-            try await manifestLog.append(edits.map { $0.encode() })
+            try await store.commit(sealing + [added])
         } catch { throw LogError(error, while: "adding a segment to the manifest") }
         return active
     }
@@ -190,8 +183,10 @@ struct PartitionRecovery<S: Storage> {
     }
 
     /// Scans the segment that was being written, cuts what a crash tore and makes the rest durable.
-    private mutating func recover(_ header: SegmentHeader) async throws(LogError) -> Recovered {
-        let path = SegmentFiles.log(header.baseOffset, in: directory)
+    private mutating func recover(
+        _ header: SegmentHeader, epochs: EpochCache
+    ) async throws(LogError) -> Recovered {
+        let path = SegmentFiles.log(header.id, in: directory)
         let indexFile = IndexFile<S, OffsetIndex>(
             header: header, directory: directory, storage: storage)
         let timeFile = IndexFile<S, TimeIndex>(
@@ -219,7 +214,7 @@ struct PartitionRecovery<S: Storage> {
         let scan = await storage.offload {
             TailScan(
                 content.unsafeBytes, header: header, watermark: watermark, index: prefix.index,
-                interval: interval)
+                rules: BatchRules(epochs: epochs), interval: interval)
         }
         report.scannedBytes += content.count - scan.scannedFrom
         report.cutBytes += scan.cutBytes
@@ -232,8 +227,13 @@ struct PartitionRecovery<S: Storage> {
                 problem: "damaged below the durable watermark")
         }
         if let headerDamage { report.notes.append("\(headerDamage); it was written anew") }
+        var segmentTimes = scan.times
+        if scan.cursor.position > watermark?.durable.position ?? SegmentHeader.byteCount {
+            // When the batches behind the watermark came nobody knows; not after now.
+            segmentTimes.lastAppendTime = storage.clock.millisecondsNow()
+        }
         let active = ActiveSegment<S>(
-            file: file, header: header, end: scan.cursor,
+            file: file, header: header, end: scan.cursor, times: segmentTimes,
             watermarkSequence: watermark?.sequence ?? 0, configuration: configuration)
         do throws(StorageError) {
             try await active.settle(
@@ -257,7 +257,9 @@ struct PartitionRecovery<S: Storage> {
         }
         times = await storage.offload { [times] in
             var times = times
-            times.extend(through: content.unsafeBytes, along: scan.index, to: scan.cursor)
+            times.extend(
+                through: content.unsafeBytes, along: scan.index, to: scan.cursor,
+                rules: BatchRules(epochs: epochs))
             return times
         }
         return Recovered(

@@ -25,7 +25,11 @@ struct TailScan {
     /// How many entries of the index file can stay: they lie below the watermark.
     let keptEntries: Int
 
+    /// Of all batches: those before the watermark by what it says, the others by their headers.
+    private(set) var times: SegmentTimes
+
     private let header: SegmentHeader
+    private let rules: BatchRules
     private let watermark: Watermark?
     private let durable: SegmentCursor
     /// Whether the chain still is the one that the watermark was computed with.
@@ -41,24 +45,27 @@ struct TailScan {
     /// from an entry on is believed only when a scan from the segment's start comes to that entry.
     init(
         _ bytes: UnsafeRawBufferPointer, header: SegmentHeader, watermark: Watermark?,
-        index: OffsetIndex, interval: Int
+        index: OffsetIndex, rules: BatchRules = .appended, interval: Int
     ) {
         self.init(
-            bytes, header: header, watermark: watermark, trusting: index, interval: interval,
+            bytes, header: header, watermark: watermark, trusting: index, rules: rules,
+            interval: interval,
             checkpoint: nil)
         guard !gaps.isEmpty, keptEntries > 0 else { return }
         let whole = TailScan(
             bytes, header: header, watermark: watermark,
-            trusting: OffsetIndex(baseOffset: header.baseOffset), interval: interval,
+            trusting: OffsetIndex(baseOffset: header.baseOffset), rules: rules, interval: interval,
             checkpoint: index.entries[..<keptEntries].last.map(index.cursor))
         if whole.gaps.isEmpty || !whole.passedCheckpoint { self = whole }
     }
 
     private init(
         _ bytes: UnsafeRawBufferPointer, header: SegmentHeader, watermark: Watermark?,
-        trusting index: OffsetIndex, interval: Int, checkpoint: SegmentCursor?
+        trusting index: OffsetIndex, rules: BatchRules, interval: Int, checkpoint: SegmentCursor?
     ) {
         self.header = header
+        self.rules = rules
+        times = watermark?.times ?? SegmentTimes()
         self.watermark = watermark
         self.checkpoint = checkpoint
         let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
@@ -86,7 +93,9 @@ struct TailScan {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[min(cursor.position, bytes.count)...])
             let place = cursor
             do throws(BatchProblem) {
-                _ = try cursor.next(in: rest)
+                let header = try cursor.next(in: rest, rules: rules)
+                times.absorb(
+                    maxTimestamp: header.maxTimestamp, lastOffset: header.nextOffset - 1)
                 index.note(place, interval: interval)
             } catch {
                 if isBelowDurable {
@@ -103,7 +112,7 @@ struct TailScan {
     /// Quarantines up to the next sound batch below the watermark, or up to the watermark.
     private mutating func quarantineBelowDurable(_ rest: UnsafeRawBufferPointer) {
         let landmark = Landmark(position: durable.position, nextOffset: durable.nextOffset)
-        let next = cursor.survivor(in: rest, before: landmark)?.place ?? durable
+        let next = cursor.survivor(in: rest, before: landmark, rules: rules)?.place ?? durable
         quarantine(to: next.position, offset: next.nextOffset)
     }
 
@@ -116,7 +125,7 @@ struct TailScan {
         func firstBatch(from: Int) -> (position: Int, header: BatchHeader)? {
             SegmentCursor.firstBatch(
                 in: UnsafeRawBufferPointer(rebasing: bytes[from...]),
-                minimumOffset: cursor.nextOffset
+                minimumOffset: cursor.nextOffset, rules: rules
             ).map { (from + $0.position, $0.header) }
         }
         guard let proof = firstBatch(from: behind) else { return false }
@@ -124,7 +133,8 @@ struct TailScan {
         let groupEndPlace = Landmark(position: behind, nextOffset: proof.header.baseOffset)
         let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])
         let next =
-            proof.position == behind ? cursor.survivor(in: rest, before: groupEndPlace)?.place : nil
+            proof.position == behind
+            ? cursor.survivor(in: rest, before: groupEndPlace, rules: rules)?.place : nil
         quarantine(
             to: next?.position ?? proof.position,
             offset: next?.nextOffset ?? proof.header.baseOffset)

@@ -11,19 +11,25 @@ final class ActiveSegment<S: Storage> {
     private(set) var end: SegmentCursor
     /// Everything before it is on the medium.
     private(set) var durable: SegmentCursor
+    /// Of all batches before ``end``.
+    private(set) var times: SegmentTimes
+    private var durableTimes: SegmentTimes
     private var watermarkSequence: UInt64
     /// The file reaches this far; bytes behind ``end`` are zeros.
     private var reservedBytes: Int
-    private let segmentBytes: Int
+    /// The size that it may grow to.
+    var segmentBytes: Int
 
     init(
-        file: S.File, header: SegmentHeader, end: SegmentCursor, watermarkSequence: UInt64,
-        configuration: LogConfiguration
+        file: S.File, header: SegmentHeader, end: SegmentCursor, times: SegmentTimes = .init(),
+        watermarkSequence: UInt64, configuration: LogConfiguration
     ) {
         self.file = file
         self.header = header
         self.end = end
         durable = end
+        self.times = times
+        durableTimes = times
         self.watermarkSequence = watermarkSequence
         reservedBytes = end.position
         segmentBytes = configuration.segmentBytes
@@ -41,7 +47,7 @@ final class ActiveSegment<S: Storage> {
         _ header: SegmentHeader, in directory: StoragePath, on storage: S,
         configuration: LogConfiguration
     ) async throws(LogError) -> ActiveSegment {
-        let path = SegmentFiles.log(header.baseOffset, in: directory)
+        let path = SegmentFiles.log(header.id, in: directory)
         guard try await isUnused(path, on: storage) else {
             throw LogError(
                 .inconsistent, "\(path): expected no such segment, found one with records")
@@ -97,9 +103,10 @@ final class ActiveSegment<S: Storage> {
 
     /// Writes a group and its watermark, and with `sync` makes both durable. The batches must have
     /// their offsets. After an error nothing may be assumed of the bytes behind ``end``.
-    func write(_ batches: [EncodedBatch], to newEnd: SegmentCursor, sync: Bool)
-        async throws(StorageError)
-    {
+    func write(
+        _ batches: [EncodedBatch], to newEnd: SegmentCursor, times newTimes: SegmentTimes,
+        sync: Bool
+    ) async throws(StorageError) {
         if newEnd.position > reservedBytes {
             let wanted = max(newEnd.position, reservedBytes + Self.reservationBytes)
             reservedBytes = max(newEnd.position, min(wanted, segmentBytes))
@@ -108,27 +115,41 @@ final class ActiveSegment<S: Storage> {
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
-            groupWasSynced: sync)
+            groupWasSynced: sync, times: durableTimes)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
         try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
         end = newEnd
-        if sync { durable = newEnd }
+        times = newTimes
+        if sync {
+            durable = newEnd
+            durableTimes = newTimes
+        }
     }
 
     /// Makes all of the segment durable, with a watermark at its end, and gives back the space
-    /// behind it. For closing, sealing, and before a recovered segment is served.
-    func settle() async throws(StorageError) {
+    /// behind it. For closing, sealing, and before a recovered segment is served; with `sealing`
+    /// the segment's own seal says so too.
+    func settle(sealing: Bool = false) async throws(StorageError) {
         try await file.truncate(to: end.position)
         reservedBytes = end.position
         // First the data, then the watermark that claims it.
         try await file.sync()
         durable = end
+        durableTimes = times
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: end, groupEnd: end.position,
-            groupWasSynced: true)
-        try await file.write([Self.slot(watermark, of: header)], thenSync: true)
+            groupWasSynced: true, times: times)
+        var writes = [Self.slot(watermark, of: header)]
+        if sealing {
+            let seal = SealSlot.encode(info, header: header)
+            writes.append(FileWrite(at: SealSlot.position, [MemorySlice(seal)]))
+        }
+        try await file.write(writes, thenSync: true)
     }
+
+    /// What the manifest will know of it when it is sealed now.
+    var info: SegmentInfo { SegmentInfo(id: header.id, end: end, times: times) }
 
     /// Settles a segment that recovery has read as `content`, where only the bytes before `trusted`
     /// are known to be durable.
@@ -162,8 +183,6 @@ final class ActiveSegment<S: Storage> {
     private static var pieceBytes: Int { 1 << 20 }
 
     private static func slot(_ watermark: Watermark, of header: SegmentHeader) -> FileWrite {
-        let identity = BatchChain(logID: header.logID, baseOffset: header.baseOffset)
-        return FileWrite(
-            at: watermark.slotPosition, [MemorySlice(watermark.encode(identity: identity))])
+        FileWrite(at: watermark.slotPosition, [MemorySlice(watermark.encode(header))])
     }
 }

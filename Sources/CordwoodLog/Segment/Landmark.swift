@@ -41,26 +41,27 @@ extension SegmentCursor {
     /// chain goes on through the damage. O(bytes before the landmark) but for bytes made to
     /// deceive.
     func survivor(
-        in bytes: UnsafeRawBufferPointer, before landmark: Landmark
+        in bytes: UnsafeRawBufferPointer, before landmark: Landmark, rules: BatchRules
     ) -> (place: SegmentCursor, knowsChain: Bool)? {
         let count = min(bytes.count, landmark.position - position)
         guard count > 0 else { return nil }
         let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<count])
         var behind = self
-        if behind.skip(bytes),
-            behind.leads(to: landmark, through: bytes, from: position, withChain: true)
+        if behind.skip(bytes, rules),
+            behind.leads(to: landmark, through: bytes, from: position, rules, withChain: true)
         {
             return (behind, landmark.chain != nil)
         }
         var start = 1
         while start < bytes.count,
             let found = SegmentCursor.firstBatch(
-                in: UnsafeRawBufferPointer(rebasing: bytes[start...]), minimumOffset: nextOffset)
+                in: UnsafeRawBufferPointer(rebasing: bytes[start...]), minimumOffset: nextOffset,
+                rules: rules)
         {
             let place = SegmentCursor(
                 position: position + start + found.position, nextOffset: found.header.baseOffset,
                 chain: chain)
-            if place.leads(to: landmark, through: bytes, from: position, withChain: false) {
+            if place.leads(to: landmark, through: bytes, from: position, rules, withChain: false) {
                 return (place, false)
             }
             start += found.position + 1
@@ -69,9 +70,10 @@ extension SegmentCursor {
     }
 
     /// Moves over a batch whose header is plausible, whatever its checksum says.
-    private mutating func skip(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    private mutating func skip(_ bytes: UnsafeRawBufferPointer, _ rules: BatchRules) -> Bool {
         guard let header = BatchHeader(bytes),
-            header.problem(available: bytes.count, expectedOffset: nextOffset) == nil
+            header.problem(
+                available: bytes.count, expectedOffset: nextOffset, rules: rules) == nil
         else { return false }
         chain.absorb(bytes)
         position += header.totalByteCount
@@ -83,11 +85,13 @@ extension SegmentCursor {
     /// `origin` in the file and end at the landmark, or where the file ends.
     private func leads(
         to landmark: Landmark, through bytes: UnsafeRawBufferPointer, from origin: Int,
-        withChain: Bool
+        _ rules: BatchRules, withChain: Bool
     ) -> Bool {
         var walk = self
         while walk.position < landmark.position, walk.position - origin < bytes.count {
-            guard walk.skip(UnsafeRawBufferPointer(rebasing: bytes[(walk.position - origin)...]))
+            guard
+                walk.skip(
+                    UnsafeRawBufferPointer(rebasing: bytes[(walk.position - origin)...]), rules)
             else { return false }
         }
         return landmark.matches(walk, withChain: withChain)

@@ -6,9 +6,9 @@ import CordwoodStorage
 /// Safe to read from any task. Opening and reading may block on the disk, so they run on the
 /// storage's own threads.
 final class SealedSegment<S: Storage>: Sendable {
+    let info: SegmentInfo
     let header: SegmentHeader
-    let end: SegmentCursor
-    let gaps: [Gap]
+    private let rules: BatchRules
     private let directory: StoragePath
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
@@ -19,12 +19,13 @@ final class SealedSegment<S: Storage>: Sendable {
     typealias Opened = OpenedSegment
 
     init(
-        header: SegmentHeader, end: SegmentCursor, gaps: [Gap], directory: StoragePath, storage: S,
+        _ info: SegmentInfo, logID: UInt64, epochs: EpochCache, directory: StoragePath, storage: S,
         cache: SegmentCache, configuration: LogConfiguration
     ) {
-        self.header = header
-        self.end = end
-        self.gaps = gaps
+        self.info = info
+        header = SegmentHeader(
+            logID: logID, baseOffset: info.id.baseOffset, generation: info.id.generation)
+        rules = BatchRules(offsets: info.isCompacted ? .increasing : .consecutive, epochs: epochs)
         self.directory = directory
         self.storage = storage
         self.cache = cache
@@ -34,8 +35,9 @@ final class SealedSegment<S: Storage>: Sendable {
 
     deinit { cache.remove(key) }
 
-    var baseOffset: Int64 { header.baseOffset }
-    var path: StoragePath { SegmentFiles.log(baseOffset, in: directory) }
+    var baseOffset: Int64 { info.id.baseOffset }
+    var end: SegmentCursor { info.end }
+    var path: StoragePath { SegmentFiles.log(info.id, in: directory) }
 
     func read(from offset: Int64, maximumBytes: Int) async throws(LogError) -> [RecordBatch] {
         let opened = try await open()
@@ -46,8 +48,8 @@ final class SealedSegment<S: Storage>: Sendable {
         _ opened: Opened, from offset: Int64, maximumBytes: Int
     ) async throws(LogError) -> [RecordBatch] {
         let reader = SegmentReader(
-            block: opened.block, origin: 0, index: opened.index, end: opened.end, gaps: gaps,
-            path: path)
+            block: opened.block, origin: 0, index: opened.index, end: opened.end,
+            gaps: info.gaps, rules: rules, path: path)
         // A cold map blocks the thread that touches it.
         return try await storage.offload { () throws(LogError) in
             try reader.read(from: offset, maximumBytes: maximumBytes)
@@ -80,9 +82,11 @@ final class SealedSegment<S: Storage>: Sendable {
         let file = IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
         let (index, problem) = try await file.load(end: end)
         if let index { return Opened(block: block, index: index, end: end, problems: problems) }
-        let (rebuilt, reached) = await storage.offload { [header, end, gaps, indexIntervalBytes] in
+        let (rebuilt, reached) = await storage.offload {
+            [header, info, rules, indexIntervalBytes] in
             OffsetIndex.rebuild(
-                from: block, header: header, end: end, gaps: gaps, interval: indexIntervalBytes)
+                from: block, header: header, end: info.end, gaps: info.gaps, rules: rules,
+                interval: indexIntervalBytes)
         }
         do throws(LogError) {
             try await file.replace(with: rebuilt)

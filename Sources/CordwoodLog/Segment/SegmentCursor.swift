@@ -3,7 +3,7 @@ import CordwoodStorage
 /// A place between two batches of a segment: where it is in the file, which offset comes next, and
 /// the chained checksum of all batches before it.
 ///
-/// ``next(in:)`` moves it over one batch and verifies structure, offsets without gaps, and CRC. All
+/// ``next(in:rules:)`` moves it over one batch and verifies structure, offsets, and CRC. All
 /// reading of batches (serving, recovery, verification) goes through it, so no byte is served
 /// unchecked. Costs one CRC pass over the bytes, 12 to 30 GB/s where the processor helps.
 struct SegmentCursor: Equatable {
@@ -14,11 +14,15 @@ struct SegmentCursor: Equatable {
 
     /// Verifies the batch at the front of `bytes`, which are the file from ``position`` on, and
     /// moves behind it. After an error the cursor stays where it was.
-    mutating func next(in bytes: UnsafeRawBufferPointer) throws(BatchProblem) -> BatchHeader {
+    mutating func next(
+        in bytes: UnsafeRawBufferPointer, rules: BatchRules = .appended
+    ) throws(BatchProblem) -> BatchHeader {
         guard let header = BatchHeader(bytes) else {
             throw .truncated(needed: BatchHeader.byteCount, found: bytes.count)
         }
-        if let problem = header.problem(available: bytes.count, expectedOffset: nextOffset) {
+        if let problem = header.problem(
+            available: bytes.count, expectedOffset: nextOffset, rules: rules)
+        {
             throw problem
         }
         let batch = UnsafeRawBufferPointer(rebasing: bytes[..<header.totalByteCount])
@@ -37,7 +41,7 @@ struct SegmentCursor: Equatable {
     /// where reading can go on behind damage. O(bytes); the CRC runs only where a header is
     /// plausible.
     static func firstBatch(
-        in bytes: UnsafeRawBufferPointer, minimumOffset: Int64
+        in bytes: UnsafeRawBufferPointer, minimumOffset: Int64, rules: BatchRules
     ) -> (position: Int, header: BatchHeader)? {
         guard bytes.count >= BatchHeader.byteCount else { return nil }
         for start in 0...(bytes.count - BatchHeader.byteCount) {
@@ -50,7 +54,7 @@ struct SegmentCursor: Equatable {
             else { continue }
             var cursor = SegmentCursor(
                 position: 0, nextOffset: header.baseOffset, chain: BatchChain(value: 0))
-            if (try? cursor.next(in: rest)) != nil { return (start, header) }
+            if (try? cursor.next(in: rest, rules: rules)) != nil { return (start, header) }
         }
         return nil
     }

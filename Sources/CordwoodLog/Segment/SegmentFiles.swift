@@ -1,33 +1,46 @@
 import CordwoodStorage
 
-/// The names of a log's files: a segment's base offset in 20 digits, so that they sort as numbers.
+/// The names of a log's files.
 enum SegmentFiles {
-    static func log(_ baseOffset: Int64, in directory: StoragePath) -> StoragePath {
-        path(baseOffset, "log", in: directory)
+    static func log(_ id: SegmentID, in directory: StoragePath) -> StoragePath {
+        path(id, "log", in: directory)
     }
 
-    static func index(_ baseOffset: Int64, in directory: StoragePath) -> StoragePath {
-        path(baseOffset, "index", in: directory)
+    static func index(_ id: SegmentID, in directory: StoragePath) -> StoragePath {
+        path(id, "index", in: directory)
     }
 
-    static func timeIndex(_ baseOffset: Int64, in directory: StoragePath) -> StoragePath {
-        path(baseOffset, "timeindex", in: directory)
+    static func timeIndex(_ id: SegmentID, in directory: StoragePath) -> StoragePath {
+        path(id, "timeindex", in: directory)
     }
 
-    /// The base offset that a segment file's name states; nil for another file.
-    static func baseOffset(ofLogNamed name: String) -> Int64? {
-        guard name.count == 24, name.hasSuffix(".log") else { return nil }
-        let digits = name.dropLast(4)
-        guard digits.allSatisfy({ $0.isASCII && $0.isWholeNumber }) else { return nil }
-        return Int64(digits)
+    static func transactionIndex(_ id: SegmentID, in directory: StoragePath) -> StoragePath {
+        path(id, "txnindex", in: directory)
+    }
+
+    /// The state of the producers at an offset, whatever the generation of the segment there.
+    static func producerSnapshot(_ offset: Int64, in directory: StoragePath) -> StoragePath {
+        path(SegmentID(baseOffset: offset), "snapshot", in: directory)
+    }
+
+    /// All files that belong to one segment and go with it.
+    static func all(_ id: SegmentID, in directory: StoragePath) -> [StoragePath] {
+        [
+            log(id, in: directory), index(id, in: directory), timeIndex(id, in: directory),
+            transactionIndex(id, in: directory),
+        ]
+    }
+
+    /// The segment that a file's name states; nil for another file.
+    static func id(ofLogNamed name: String) -> SegmentID? {
+        guard name.hasSuffix(".log") else { return nil }
+        return SegmentID(name: name.dropLast(4))
     }
 
     private static func path(
-        _ baseOffset: Int64, _ suffix: String, in directory: StoragePath
+        _ id: SegmentID, _ suffix: String, in directory: StoragePath
     ) -> StoragePath {
-        let digits = String(baseOffset)
-        let name = String(repeating: "0", count: 20 - digits.count) + digits + "." + suffix
-        do { return try directory.appending(name) } catch {
+        do { return try directory.appending("\(id).\(suffix)") } catch {
             preconditionFailure("a name of digits is a valid name: \(error)")
         }
     }

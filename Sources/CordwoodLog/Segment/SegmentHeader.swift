@@ -18,6 +18,9 @@ struct SegmentHeader {
     /// The random number that all segments of one log share.
     var logID: UInt64
     var baseOffset: Int64
+    var generation: UInt32 = 0
+
+    var id: SegmentID { SegmentID(baseOffset: baseOffset, generation: generation) }
 
     /// The page of a new segment, with empty slots.
     func encode() -> MemoryBlock {
@@ -27,6 +30,7 @@ struct SegmentHeader {
         writer.littleEndian(UInt32(Self.byteCount))
         writer.littleEndian(logID)
         writer.littleEndian(baseOffset)
+        writer.littleEndian(generation)
         writer.zeros(Self.identityByteCount - 4 - writer.position)
         writer.littleEndian(
             crc32c(UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position])))
@@ -49,6 +53,7 @@ struct SegmentHeader {
             let headerBytes = reader.littleEndian(UInt32.self),
             let logID = reader.littleEndian(UInt64.self),
             let baseOffset = reader.littleEndian(Int64.self),
+            let generation = reader.littleEndian(UInt32.self),
             reader.skip(Self.identityByteCount - 4 - reader.position) != nil,
             let checksum = reader.littleEndian(UInt32.self),
             checksum
@@ -61,11 +66,14 @@ struct SegmentHeader {
                 .unsupportedFormat,
                 "\(path): expected segment format \(Self.version), found \(version)")
         }
-        guard logID == expected.logID, baseOffset == expected.baseOffset else {
+        guard logID == expected.logID, baseOffset == expected.baseOffset,
+            generation == expected.generation
+        else {
             throw LogError(
                 .inconsistent,
-                "\(path): expected the segment of log \(expected.logID) at offset "
-                    + "\(expected.baseOffset), found that of log \(logID) at \(baseOffset)")
+                "\(path): expected the segment \(expected.id) of log \(expected.logID), "
+                    + "found \(SegmentID(baseOffset: baseOffset, generation: generation)) of log "
+                    + "\(logID)")
         }
     }
 }

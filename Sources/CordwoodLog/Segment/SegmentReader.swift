@@ -10,6 +10,7 @@ struct SegmentReader {
     /// to which the active segment has been published.
     let end: SegmentCursor
     let gaps: [Gap]
+    let rules: BatchRules
     let path: StoragePath
 
     /// Verified batches from the one that holds `offset` on: about `maximumBytes`, at least one
@@ -108,7 +109,8 @@ struct SegmentReader {
 
     private func step(_ walk: inout Walk, wanted offset: Int64) throws(BatchProblem) {
         let start = walk.cursor.position - origin
-        let header = try walk.cursor.next(in: bytes(from: walk.cursor.position))
+        let header = try walk.cursor.next(
+            in: bytes(from: walk.cursor.position), rules: rules)
         guard header.nextOffset > offset else { return }
         let slice = MemorySlice(block, start..<start + header.totalByteCount)
         walk.batches.append(RecordBatch(verified: header, slice))
@@ -135,7 +137,7 @@ struct SegmentReader {
         let place = walk.cursor
         var landmark = Landmark.next(behind: place.position, gaps: gaps, end: end)
         if entry.position <= landmark.position { landmark = Landmark(entry) }
-        let found = place.survivor(in: bytes(from: place.position), before: landmark)
+        let found = place.survivor(in: bytes(from: place.position), before: landmark, rules: rules)
         let next =
             found
             ?? (

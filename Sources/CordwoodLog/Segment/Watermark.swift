@@ -16,6 +16,8 @@ struct Watermark: Equatable {
     var groupEnd: Int
     /// Whether the log synced that group before it wrote anything behind it.
     var groupWasSynced: Bool
+    /// The times of the records before ``durable``.
+    var times = SegmentTimes()
 
     static let byteCount = 64
     /// Where the slots lie in the header page: sectors of their own.
@@ -24,8 +26,11 @@ struct Watermark: Equatable {
     /// The place of this watermark's slot in the file.
     var slotPosition: Int { Self.slotPositions[Int(sequence % 2)] }
 
-    /// The bytes of the slot. `identity` seeds its checksum, so a slot of another segment fails.
-    func encode(identity: BatchChain) -> MemoryBlock {
+    /// The bytes of the slot. The segment's identity seeds its checksum, so a slot of another one
+    /// fails.
+    func encode(_ header: SegmentHeader) -> MemoryBlock {
+        let baseOffset = header.baseOffset
+        let identity = BatchChain(logID: header.logID, baseOffset: baseOffset)
         var writer = ByteWriter(count: Self.byteCount)
         writer.littleEndian(sequence)
         writer.littleEndian(UInt64(durable.position))
@@ -33,7 +38,12 @@ struct Watermark: Equatable {
         writer.littleEndian(durable.chain.value)
         writer.littleEndian(UInt32(groupWasSynced ? 1 : 0))
         writer.littleEndian(UInt64(groupEnd))
-        writer.zeros(Self.byteCount - 4 - writer.position)
+        writer.littleEndian(times.maxTimestamp)
+        writer.littleEndian(times.lastAppendTime)
+        // Behind the base offset, so that 0 says "not known", as in files that have no times.
+        writer.littleEndian(
+            times.maxTimestampOffset < baseOffset
+                ? 0 : UInt32(truncatingIfNeeded: times.maxTimestampOffset - baseOffset + 1))
         writer.littleEndian(
             crc32c(
                 UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position]),
@@ -63,7 +73,9 @@ struct Watermark: Equatable {
             let chain = reader.littleEndian(UInt32.self),
             let flags = reader.littleEndian(UInt32.self), flags <= 1,
             let groupEnd = reader.littleEndian(UInt64.self).flatMap({ Int(exactly: $0) }),
-            reader.skip(Self.byteCount - 4 - reader.position) != nil,
+            let maxTimestamp = reader.littleEndian(Int64.self),
+            let lastAppendTime = reader.littleEndian(Int64.self),
+            let maxTimestampPlace = reader.littleEndian(UInt32.self),
             let checksum = reader.littleEndian(UInt32.self),
             checksum
                 == crc32c(
@@ -78,12 +90,22 @@ struct Watermark: Equatable {
             durable: SegmentCursor(
                 position: position, nextOffset: nextOffset, chain: BatchChain(value: chain)),
             groupEnd: groupEnd, groupWasSynced: flags == 1)
+        if maxTimestampPlace > 0 {
+            times = SegmentTimes(
+                maxTimestamp: maxTimestamp,
+                maxTimestampOffset: baseOffset + Int64(maxTimestampPlace) - 1,
+                lastAppendTime: lastAppendTime)
+        }
     }
 
-    init(sequence: UInt64, durable: SegmentCursor, groupEnd: Int, groupWasSynced: Bool) {
+    init(
+        sequence: UInt64, durable: SegmentCursor, groupEnd: Int, groupWasSynced: Bool,
+        times: SegmentTimes = .init()
+    ) {
         self.sequence = sequence
         self.durable = durable
         self.groupEnd = groupEnd
         self.groupWasSynced = groupWasSynced
+        self.times = times
     }
 }

@@ -71,7 +71,8 @@ import Testing
                 times.keep(kept, of: sample.offsets)
                 #expect(times.entries.count == kept)
                 sample.image.bytes.withUnsafeBytes {
-                    times.extend(through: $0, along: sample.offsets, to: sample.image.end)
+                    times.extend(
+                        through: $0, along: sample.offsets, to: sample.image.end, rules: .appended)
                 }
                 #expect(times.entries == sample.times.entries, "seed \(seed), \(kept) kept")
                 #expect(times.maxTimestamp == sample.batches.map(\.timestamp).max() ?? -1)
@@ -105,7 +106,8 @@ import Testing
             bytes[sample.image.places[damaged].position + 30] ^= 1
             var times = TimeIndex(baseOffset: sample.times.baseOffset)
             bytes.withUnsafeBytes {
-                times.extend(through: $0, along: sample.offsets, to: sample.image.end)
+                times.extend(
+                    through: $0, along: sample.offsets, to: sample.image.end, rules: .appended)
             }
             #expect(times.entries.count == sample.offsets.entries.count)
             for (found, whole) in zip(times.entries, sample.times.entries) {

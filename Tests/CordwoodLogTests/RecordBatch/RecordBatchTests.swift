@@ -41,7 +41,7 @@ import Testing
             var offset: Int64 = 1000
             for encoded in batches {
                 #expect(encoded.byteCount <= maximum, "seed \(seed)")
-                encoded.assign(baseOffset: offset)
+                encoded.assign(baseOffset: offset, epoch: 0)
                 var cursor = SegmentCursor(
                     position: 0, nextOffset: offset, chain: BatchChain(value: 0))
                 let header = try cursor.next(in: encoded.block.unsafeBytes)
@@ -74,7 +74,7 @@ import Testing
         ]
         let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)
         try #require(encoded.count == 1)
-        encoded[0].assign(baseOffset: 258)
+        encoded[0].assign(baseOffset: 258, epoch: 0)
         let checksummed: [UInt8] = [
             0x00, 0x00,  // attributes
             0x00, 0x00, 0x00, 0x01,  // last offset delta

@@ -12,6 +12,7 @@ import Testing
         SegmentReader(
             block: MemoryBlock(copying: bytes), origin: 0,
             index: index ?? image.index(interval: interval), end: end ?? image.end, gaps: gaps,
+            rules: .appended,
             path: try logPath())
     }
 
@@ -118,7 +119,7 @@ import Testing
             var image = try SegmentImage(batches: 3)
             let inner = try RecordBatchEncoder(maxMessageBytes: 1 << 20)
                 .encode([Record("forged")], now: 0)[0]
-            inner.assign(baseOffset: image.end.nextOffset + Int64(shift))
+            inner.assign(baseOffset: image.end.nextOffset + Int64(shift), epoch: 0)
             try image.append([Record(value: inner.block.array)])
             try image.append([Record("behind")])
             let outer = image.places[3].position
@@ -166,6 +167,7 @@ import Testing
         for byte in gap.positions { bad[byte] = 0 }
         let (index, end) = OffsetIndex.rebuild(
             from: MemoryBlock(copying: bad), header: image.header, end: image.end, gaps: [gap],
+            rules: .appended,
             interval: 64)
         let reader = try reader(bad, image, interval: 64, gaps: [gap], index: index, end: end)
         #expect(try readable(reader, image) == image.records(without: [2, 3]))
@@ -182,7 +184,7 @@ import Testing
         for interval in [64, 200, 1000] {
             let (index, end) = OffsetIndex.rebuild(
                 from: MemoryBlock(copying: image.bytes), header: image.header, end: image.end,
-                gaps: [], interval: interval)
+                gaps: [], rules: .appended, interval: interval)
             #expect(index.entries == image.index(interval: interval).entries)
             #expect(end == image.end)
         }
@@ -196,6 +198,7 @@ import Testing
             bad[byte] ^= 2
             let (index, end) = OffsetIndex.rebuild(
                 from: MemoryBlock(copying: bad), header: image.header, end: image.end, gaps: [],
+                rules: .appended,
                 interval: 200)
             let found = try readable(
                 try reader(bad, image, interval: 0, index: index, end: end), image)

@@ -19,9 +19,7 @@ import Testing
         var page = header.encode().array
         let identity = other ?? header
         for watermark in watermarks {
-            let slot = watermark.encode(
-                identity: BatchChain(logID: identity.logID, baseOffset: identity.baseOffset)
-            ).array
+            let slot = watermark.encode(identity).array
             page.replaceSubrange(
                 watermark.slotPosition..<watermark.slotPosition + slot.count, with: slot)
         }

@@ -35,7 +35,7 @@ struct SegmentImage {
 
     mutating func append(_ records: [Record]) throws {
         let batch = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)[0]
-        batch.assign(baseOffset: end.nextOffset)
+        batch.assign(baseOffset: end.nextOffset, epoch: 0)
         var cursor = end
         cursor.advance(over: batch, nextOffset: end.nextOffset + Int64(batch.recordCount))
         self.records += try RecordBatch(

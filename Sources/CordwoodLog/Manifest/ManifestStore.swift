@@ -1,0 +1,71 @@
+import CordwoodStorage
+
+/// A log's manifest and the file that keeps it.
+///
+/// Not thread-safe: the log, an actor, owns it and changes it one edit after the other
+/// (``StructureLock``).
+final class ManifestStore<S: Storage> {
+    private(set) var manifest: Manifest
+    /// Staged files that are being written: no garbage yet.
+    var inProgress: Set<SegmentID> = []
+    private let file: EditLog<S.File>
+    private let directory: StoragePath
+    private let storage: S
+
+    init(_ manifest: Manifest, _ file: EditLog<S.File>, directory: StoragePath, storage: S) {
+        self.manifest = manifest
+        self.file = file
+        self.directory = directory
+        self.storage = storage
+    }
+
+    /// The random number that all files of the log carry.
+    var logID: UInt64 { file.identity }
+
+    /// Makes edits durable, with one write and one sync, and then true.
+    ///
+    /// Edits that contradict the manifest are a fault of the caller's. After an error the file's
+    /// end is unknown: the log must stop and be opened again.
+    func commit(_ edits: [SegmentEdit]) async throws(StorageError) {
+        var next = manifest
+        for edit in edits {
+            do throws(LogError) { try next.apply(edit) } catch {
+                preconditionFailure("\(directory): \(error)")
+            }
+        }
+        try await file.append(edits.map { $0.encode() })
+        manifest = next
+    }
+
+    /// Removes the files that the manifest has given up. What cannot be removed now stays garbage,
+    /// and is tried again the next time; the manifest names it until its removal is durable.
+    ///
+    /// Returns the first failure, for a report: no record depends on it.
+    func removeGarbage() async -> StorageError? {
+        let garbage = manifest.garbage.subtracting(inProgress)
+        guard !garbage.isEmpty else { return nil }
+        var gone: Set<SegmentID> = []
+        var failure: StorageError?
+        for id in garbage.sorted() {
+            do throws(StorageError) {
+                for path in SegmentFiles.all(id, in: directory) { try await remove(path) }
+                gone.insert(id)
+            } catch { failure = failure ?? error }
+        }
+        do throws(StorageError) {
+            try await storage.syncDirectory(directory)
+            manifest.forget(gone)
+        } catch { failure = failure ?? error }
+        return failure
+    }
+
+    private func remove(_ path: StoragePath) async throws(StorageError) {
+        do throws(StorageError) {
+            try await storage.remove(path)
+        } catch {
+            if error.code != .notFound { throw error }
+        }
+    }
+
+    func close() async { await file.close() }
+}

@@ -1,0 +1,22 @@
+/// Lets one change to a log's structure run at a time: a group's write, a roll, a removal, a
+/// compaction's commit, a truncation. None of them sees another's half.
+///
+/// First come, first served. Not thread-safe: the log, an actor, owns it, so taking a free lock
+/// costs a test of a flag and no suspension.
+final class StructureLock {
+    private var isHeld = false
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+
+    func acquire() async {
+        if !isHeld {
+            isHeld = true
+            return
+        }
+        // Whoever releases hands the lock on without letting go of it.
+        await withCheckedContinuation { waiters.append($0) }
+    }
+
+    func release() {
+        if waiters.isEmpty { isHeld = false } else { waiters.removeFirst().resume() }
+    }
+}
