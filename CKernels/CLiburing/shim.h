@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -91,6 +92,19 @@ static inline int cordwood_openat(int directory, const char *path, int flags, un
 /// fallocate(2) in its plain mode: reserves `count` bytes from `position`, extending the file.
 static inline int cordwood_fallocate(int descriptor, off_t position, off_t count) {
     return (int)syscall(SYS_fallocate, descriptor, 0, position, count);
+}
+
+/// Opens the file behind a descriptor a second time, for writes past the page cache. -1 and errno
+/// on failure: ENOENT without /proc, EINVAL where the file system has no such writes.
+static inline int cordwood_reopen_direct(int descriptor) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return open(path, O_WRONLY | __O_DIRECT | O_CLOEXEC);
+}
+
+/// Begins the writeback of a range and does not wait for it. -1 and errno on failure.
+static inline int cordwood_begin_writeback(int descriptor, off_t position, off_t count) {
+    return (int)syscall(SYS_sync_file_range, descriptor, position, count, 2u /* WRITE */);
 }
 
 /// Clears O_NONBLOCK, which io_uring would otherwise take as "fail with EAGAIN, never wait".

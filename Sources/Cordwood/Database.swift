@@ -10,7 +10,8 @@ import Synchronization
 /// that is only released loses nothing that was acknowledged as durable, and recovers when it is
 /// opened again.
 public final class Database: Sendable {
-    private let registry: any DatabaseRegistry
+    let registry: any DatabaseRegistry
+    let services: DatabaseServices
     private let closed = Atomic<Bool>(false)
 
     /// `uring`, or `threads` where the kernel refuses io_uring or `CORDWOOD_IO` says so.
@@ -21,6 +22,7 @@ public final class Database: Sendable {
         registry: any DatabaseRegistry, ioPath: String, countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
+        services = DatabaseServices(registry: registry)
         self.ioPath = ioPath
         self.countThreads = countThreads
     }
@@ -31,8 +33,10 @@ public final class Database: Sendable {
     public var ownedThreads: Int { countThreads() }
     /// What opening the database and its logs, so far, found and did.
     public var recovery: RecoveryReport { registry.recovery }
-    /// Sorted.
-    public var topicNames: [String] { registry.topicNames }
+    /// Sorted. The database's own topics are not among them.
+    public var topicNames: [String] {
+        registry.topicNames.filter { !InternalTopic.isInternal($0) }
+    }
     /// Sorted.
     public var collectionNames: [String] { registry.collectionNames }
 
@@ -45,12 +49,14 @@ public final class Database: Sendable {
         _ name: String, _ configuration: TopicConfiguration = .init()
     ) async throws(DatabaseError) -> Topic {
         try checkOpen()
+        try InternalTopic.checkIsCallers(name)
         return try await registry.topic(name, creating: configuration)
     }
 
     /// Opens a topic that exists, or throws ``DatabaseError/Code/unknownTopic``.
     public func topic(named name: String) async throws(DatabaseError) -> Topic {
         try checkOpen()
+        try InternalTopic.checkIsCallers(name)
         return try await registry.topic(name, creating: nil)
     }
 
@@ -80,7 +86,7 @@ public final class Database: Sendable {
         try await registry.close()
     }
 
-    private func checkOpen() throws(DatabaseError) {
+    func checkOpen() throws(DatabaseError) {
         if closed.load(ordering: .acquiring) {
             throw DatabaseError(.closed, "the database was closed")
         }
@@ -89,6 +95,7 @@ public final class Database: Sendable {
 
 /// A ``Registry``, whatever storage it lies on.
 protocol DatabaseRegistry: Sendable {
+    var clock: any WallClock { get }
     var recovery: RecoveryReport { get }
     var topicNames: [String] { get }
     var collectionNames: [String] { get }

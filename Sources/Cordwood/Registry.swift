@@ -8,7 +8,7 @@ import Synchronization
 /// An actor: creations and openings are decided one after the other. Opening a log can take long, so
 /// it runs in a task of its own that everyone who asks for it awaits.
 actor Registry<S: Storage>: DatabaseRegistry {
-    private let storage: S
+    private nonisolated let storage: S
     private let name: String
     private let catalog: Catalog<S>
     /// The mapped segments of all logs.
@@ -27,6 +27,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         var recovery: RecoveryReport
     }
 
+    nonisolated var clock: any WallClock { storage.clock }
     nonisolated var topicNames: [String] { published.withLock { $0.topicNames } }
     nonisolated var collectionNames: [String] { published.withLock { $0.collectionNames } }
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }

@@ -16,7 +16,8 @@ import ArgumentParser
             A database is a folder. Topics are logs of records; collections are points with \
             vectors, searched by nearness.
 
-            Exit status: 0 success; 1 failure; 2 verify found damage; 64 wrong usage; 130 Ctrl-C.
+            Exit status: 0 success; 1 failure; 2 verify or inspect found damage; \
+            64 wrong usage; 130 Ctrl-C.
             """,
         subcommands: [TopicCommand.self, CollectionCommand.self, DemoCommand.self])
 

@@ -27,6 +27,15 @@ enum DatabaseAccess {
         }
     }
 
+    /// Lends a database's files, which are looked at without opening it.
+    static func withFiles<Value>(
+        at path: String, _ body: (DatabaseFiles) async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await DatabaseFiles.inspect(at: path, body)
+        } catch let error as DatabaseError { throw explained(error, path) }
+    }
+
     /// Tells whoever expected a database where one comes from.
     private static func explained(_ error: DatabaseError, _ path: String) -> any Error {
         guard error.code == .notADatabase else { return error }

@@ -58,6 +58,13 @@ public protocol Log: AnyObject, Sendable {
     /// below it or closed, or the task is cancelled.
     func waitForRecords(at offset: Int64, isolation: Isolation) async
 
+    /// Looks up an offset by time: Kafka's `ListOffsets`. Timestamps need not be in order. Nil where
+    /// no record that the isolation sees has such a timestamp. Reads and verifies about an interval
+    /// of the index; throws ``LogError/Code/damaged`` when that is damaged.
+    func offset(
+        for query: TimestampQuery, isolation: Isolation
+    ) async throws(LogError) -> TimestampedOffset?
+
     /// Gives up the records before `offset`: Kafka's `DeleteRecords`. Returns the start offset,
     /// durable, which never goes back; an offset before it changes nothing.
     ///
@@ -65,6 +72,9 @@ public protocol Log: AnyObject, Sendable {
     /// ``LogError/Code/offsetOutOfRange`` for an offset beyond the high watermark.
     @discardableResult
     func deleteRecords(before offset: Int64) async throws(LogError) -> Int64
+
+    /// Makes everything durable that was written so far, for whom `written` was enough until now.
+    func flush() async throws(LogError)
 
     /// Seals the active segment, unless it is empty, and starts the next one.
     func roll() async throws(LogError)
@@ -114,6 +124,11 @@ extension Log {
     public func read(from offset: Int64, maximumBytes: Int) async throws(LogError) -> [RecordBatch]
     {
         try await read(from: offset, maximumBytes: maximumBytes, isolation: .uncommitted)
+    }
+
+    /// See ``offset(for:isolation:)``; up to the high watermark.
+    public func offset(for query: TimestampQuery) async throws(LogError) -> TimestampedOffset? {
+        try await offset(for: query, isolation: .uncommitted)
     }
 
     /// See ``waitForRecords(at:isolation:)``; up to the high watermark.

@@ -37,6 +37,21 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let truncated = Code(description: "truncated")
         /// The log was closed.
         public static let closed = Code(description: "closed")
+        /// A producer's batch that neither continues its sequence nor is one of its newest sent
+        /// again. Nothing was appended. The producer must take a new epoch to go on.
+        public static let outOfOrderSequence = Code(description: "out of order sequence")
+        /// A batch or marker of a producer's earlier epoch: another one has taken its place.
+        public static let producerFenced = Code(description: "producer fenced")
+        /// A marker of an earlier epoch of the transaction coordinator.
+        public static let coordinatorFenced = Code(description: "coordinator fenced")
+        /// Records that do not belong to their producer's open transaction.
+        public static let invalidTransactionState = Code(
+            description: "invalid transaction state")
+        /// A producer id, an epoch or a sequence number below 0, or a producer's records that do
+        /// not fit one batch.
+        public static let invalidProducer = Code(description: "invalid producer")
+        /// More producers than one log remembers.
+        public static let tooManyProducers = Code(description: "too many producers")
         /// The task was cancelled while it waited; nothing was appended.
         public static let cancelled = Code(description: "cancelled")
     }

@@ -78,13 +78,14 @@ extension PartitionLog {
     }
 
     /// Finds an offset, under the state's lock and without I/O. `inMemory` allows the tail to
-    /// answer.
+    /// answer; without it what lies before the start offset can be read, too, where it still is.
     nonisolated func place(
         of offset: Int64, maximumBytes: Int, inMemory: Bool
     ) throws(LogError) -> Place {
         let found: Result<Place, LogError> = state.read { snapshot in
             if snapshot.isClosed { return .failure(LogError(.closed, "\(directory) was closed")) }
-            guard offset >= snapshot.startOffset, offset <= snapshot.end.nextOffset else {
+            guard offset >= (inMemory ? snapshot.startOffset : 0), offset <= snapshot.end.nextOffset
+            else {
                 return .failure(
                     LogError(
                         .offsetOutOfRange,

@@ -29,6 +29,21 @@ extension PartitionLog {
         if isClosing { throw LogError(.closed, "\(directory) was closed") }
     }
 
+    public func flush() async throws(LogError) {
+        try await changingStructure("flushing") { () async throws(StorageError) in
+            try await flushLocked()
+        }
+    }
+
+    /// Makes durable what was written, so that an edit of the manifest may speak of it: one that
+    /// names offsets which a crash then takes away would contradict the segment. The caller holds
+    /// the structure lock.
+    private func flushLocked() async throws(StorageError) {
+        guard active.durable != active.end else { return }
+        try await active.write([], to: active.end, times: active.times, sync: true)
+        state.publish { [active] in $0.durableOffset = active.end.nextOffset }
+    }
+
     // MARK: The start
 
     @discardableResult
@@ -42,6 +57,7 @@ extension PartitionLog {
         }
         try await changingStructure("trimming") { () async throws(StorageError) in
             guard offset > startOffset else { return }
+            if offset > active.durable.nextOffset { try await flushLocked() }
             try await removeOldest(startingAt: offset) { $0.end.nextOffset <= offset }
         }
         await removeGarbage()
@@ -90,9 +106,11 @@ extension PartitionLog {
                     + "found \(offset)")
         }
         if offset == end { return end }
-        let found = try await place(toCutAt: offset)
+        var found = try await place(toCutAt: offset)
+        // The batch began before the log does: nothing of it can be read.
+        if found.offset < start { found = Cut(offset: start) }
         do throws(StorageError) {
-            if found.isInActive { try await active.file.sync() }
+            if found.isInActive { try await flushLocked() }
             try await cut(to: found)
         } catch {
             poison(error)
@@ -214,6 +232,7 @@ extension PartitionLog {
         }
         try await changingStructure("beginning an epoch in") { () async throws(StorageError) in
             guard epoch > manifest.manifest.epochs.latest else { return }
+            try await flushLocked()
             try await manifest.commit([.epoch(epoch, startOffset: active.end.nextOffset)])
             state.publish { [epochs = manifest.manifest.epochs] in $0.epochs = epochs }
         }

@@ -56,6 +56,20 @@ public final class SimulatedFile: StorageFile {
         }
     }
 
+    /// A write of zeros like any other: it may be held, may fail, and is lost by a crash in part.
+    public func writeZeros(_ range: Range<Int>) async throws(StorageError) {
+        let alignment = Self.zeroAlignment
+        precondition(
+            range.lowerBound >= 0 && range.lowerBound % alignment == 0
+                && range.upperBound % alignment == 0, "zeros are written by whole pages: \(range)")
+        let zeros = MemoryBlock(copying: [UInt8](repeating: 0, count: range.count))
+        try await write(
+            [FileWrite(at: range.lowerBound, [MemorySlice(zeros)])], thenSync: false)
+    }
+
+    /// Nothing: what is written back without a sync is for ``SimulatedStorage/crash(_:)`` to choose.
+    public func beginWriteback(_ range: Range<Int>) async {}
+
     public func truncate(to size: Int) async throws(StorageError) {
         precondition(size >= 0, "a file cannot have \(size) bytes")
         let handle = try openHandle("ftruncate")

@@ -85,6 +85,19 @@ public protocol StorageFile: AnyObject, Sendable {
     /// Reserves space up to `size` and extends the file to it; the new bytes read as zeros.
     func preallocate(to size: Int) async throws(StorageError)
 
+    /// Writes zeros over a range that was reserved and not yet written, past the system's cache, so
+    /// that the first write of data there changes nothing but data: its sync then needs no commit
+    /// of the file system's journal. Bounds are multiples of ``zeroAlignment``, below the file's size.
+    ///
+    /// The caller writes nothing to the range until this returns. The bytes read as zeros before,
+    /// during and after, whatever happens, so nothing about it needs to be durable; after an error
+    /// (`.failed` with EOPNOTSUPP where the system has no way past its cache) only the gain is lost.
+    func writeZeros(_ range: Range<Int>) async throws(StorageError)
+
+    /// Asks the system to begin to bring what was written to a range to the medium, so that a later
+    /// ``sync()`` has less to do. Promises nothing, and makes nothing durable.
+    func beginWriteback(_ range: Range<Int>) async
+
     func truncate(to size: Int) async throws(StorageError)
 
     /// Maps the first `count` bytes, read-only. The file must not shrink while the map lives; the
@@ -93,6 +106,11 @@ public protocol StorageFile: AnyObject, Sendable {
     func map(count: Int) async throws(StorageError) -> MemoryBlock
 
     func close() async
+}
+
+extension StorageFile {
+    /// What bounds the ranges of ``writeZeros(_:)``: a page.
+    public static var zeroAlignment: Int { 4096 }
 }
 
 /// Some bytes to be written at one position of a file, gathered from several blocks.

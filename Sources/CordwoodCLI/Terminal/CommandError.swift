@@ -2,7 +2,7 @@
 enum ExitStatus {
     static let success: Int32 = 0
     static let failure: Int32 = 1
-    /// `verify` found a checksum that does not hold.
+    /// `verify` or `inspect` found a checksum that does not hold.
     static let damageFound: Int32 = 2
     /// The arguments make no sense. ArgumentParser uses the same number.
     static let usage: Int32 = 64

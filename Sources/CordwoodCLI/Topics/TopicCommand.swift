@@ -8,7 +8,7 @@ struct TopicCommand: AsyncParsableCommand {
         commandName: "topic", abstract: "Append to, read and check logs of records.",
         subcommands: [
             TopicCreate.self, TopicList.self, TopicDescribe.self, TopicAppend.self,
-            TopicRead.self, TopicVerify.self,
+            TopicRead.self, TopicInspect.self, TopicVerify.self,
         ])
 }
 

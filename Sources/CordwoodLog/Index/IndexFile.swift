@@ -18,13 +18,16 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
         var fileExists = true
         /// Whether the last page is there: the one that is not full.
         var hasLastPage = false
+
+        /// What the index of a sealed segment without its last page is.
+        var cutProblem: String { "the last page is missing" }
     }
 
     /// The whole index of a sealed segment, or nil and what is wrong with it.
     func load(end: SegmentCursor) async throws(LogError) -> (Index?, String?) {
         let prefix = try await loadPrefix()
         if let problem = prefix.problem { return (nil, problem) }
-        guard prefix.hasLastPage else { return (nil, "\(path): the last page is missing") }
+        guard prefix.hasLastPage else { return (nil, "\(path): \(prefix.cutProblem)") }
         guard prefix.index.entries.count == 1 || prefix.index.lies(before: end) else {
             return (nil, "\(path): expected entries before the segment's end")
         }

@@ -9,6 +9,7 @@ import CordwoodStorage
 enum IndexPage {
     static let byteCount = 4096
     static let headerByteCount = 40
+
     private static let version: UInt16 = 1
 
     /// The bytes of page `number`, with at most a page's capacity of entries.
@@ -69,7 +70,7 @@ enum IndexPage {
             let checksum = reader.littleEndian(UInt32.self),
             reader.littleEndian(UInt64.self) == header.logID,
             reader.littleEndian(Int64.self) == header.baseOffset,
-            checksum == self.checksum(of: bytes),
+            checksum == self.checksum(of: bytes, at: checksumPosition),
             reader.skip(headerByteCount - reader.position) != nil
         else { return nil }
         var entries: [Entry] = []
@@ -81,11 +82,12 @@ enum IndexPage {
         return entries
     }
 
-    /// The CRC of a page, its own field read as zero.
-    private static func checksum(of page: UnsafeRawBufferPointer) -> UInt32 {
-        var value = crc32c(UnsafeRawBufferPointer(rebasing: page[..<checksumPosition]))
+    /// The CRC of a page, its own field, at `position`, read as zero. Nil when it does not lie
+    /// inside.
+    static func checksum(of page: UnsafeRawBufferPointer, at position: Int) -> UInt32? {
+        guard page.count >= position + 4 else { return nil }
+        var value = crc32c(UnsafeRawBufferPointer(rebasing: page[..<position]))
         value = withUnsafeBytes(of: UInt32(0)) { crc32c($0, seed: value) }
-        return crc32c(
-            UnsafeRawBufferPointer(rebasing: page[(checksumPosition + 4)...]), seed: value)
+        return crc32c(UnsafeRawBufferPointer(rebasing: page[(position + 4)...]), seed: value)
     }
 }

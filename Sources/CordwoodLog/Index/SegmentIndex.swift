@@ -37,4 +37,10 @@ extension IndexEntry {
     static var pageCapacity: Int {
         (IndexPage.byteCount - IndexPage.headerByteCount) / byteCount
     }
+
+    /// Where an index file has its entry of that number.
+    static func position(ofEntry number: Int) -> Int {
+        number / pageCapacity * IndexPage.byteCount + IndexPage.headerByteCount
+            + number % pageCapacity * byteCount
+    }
 }

@@ -85,10 +85,19 @@ enum EditFrame {
     static func hasFrame(
         _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
     ) -> Bool {
-        guard bytes.count - position > prefixByteCount else { return false }
-        return (position..<(bytes.count - prefixByteCount)).contains { place in
-            frame(bytes, at: place).map { $0.sequence >= sequence } ?? false
+        next(bytes, behind: position, sequence: sequence) != nil
+    }
+
+    /// The first sound edit of `sequence` or later from `position` on.
+    static func next(
+        _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
+    ) -> (position: Int, sequence: UInt32)? {
+        guard bytes.count - position > prefixByteCount else { return nil }
+        for place in position..<(bytes.count - prefixByteCount) {
+            guard let frame = frame(bytes, at: place), frame.sequence >= sequence else { continue }
+            return (place, frame.sequence)
         }
+        return nil
     }
 
     private static func frame(

@@ -113,7 +113,7 @@ enum BatchProblem: Error, Hashable, CustomStringConvertible {
 }
 
 /// A checksum as people compare them: eight hexadecimal digits.
-private func hexadecimal(_ value: UInt32) -> String {
+func hexadecimal(_ value: UInt32) -> String {
     let digits = String(value, radix: 16)
     return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
 }

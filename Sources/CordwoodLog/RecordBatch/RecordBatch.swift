@@ -107,8 +107,9 @@ extension RecordBatch {
         return headers
     }
 
-    private static func codecName(_ codec: Int16) -> String {
+    static func codecName(_ codec: Int16) -> String {
         switch codec {
+        case 0: "none"
         case 1: "gzip"
         case 2: "snappy"
         case 3: "lz4"

@@ -98,6 +98,37 @@ final class SealedSegment<S: Storage>: Sendable {
         return Opened(block: block, index: rebuilt, end: reached, problems: problems)
     }
 
+    /// Whether a record with that timestamp or a later one may lie here, as far as the manifest
+    /// knows.
+    func mayHold(_ timestamp: Int64) -> Bool {
+        info.times.maxTimestamp < 0 || info.times.maxTimestamp >= timestamp
+    }
+
+    /// The time index, from disk. One that does not hold is made anew from the segment, in memory
+    /// and, where that works, on disk; the second value says what was wrong.
+    func times() async throws(LogError) -> (index: TimeIndex, problem: String?) {
+        let file = IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
+        let (index, problem) = try await file.load(end: end)
+        if let index { return (index, nil) }
+        let opened = try await open()
+        let rebuilt = await storage.offload { [header, rules] in
+            var times = TimeIndex(baseOffset: header.baseOffset)
+            times.extend(
+                through: opened.block.unsafeBytes, along: opened.index, to: opened.end,
+                rules: rules)
+            return times
+        }
+        do throws(LogError) {
+            try await file.replace(with: rebuilt)
+            return (rebuilt, "\(problem ?? "no time index"); it was made anew")
+        } catch {
+            return (
+                rebuilt,
+                "\(problem ?? "no time index"); it was made anew in memory only: \(error)"
+            )
+        }
+    }
+
     private func map() async throws(LogError) -> MemoryBlock {
         let size: Int
         do throws(StorageError) {

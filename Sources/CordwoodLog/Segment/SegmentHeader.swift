@@ -38,6 +38,24 @@ struct SegmentHeader {
         return writer.finish()
     }
 
+    /// What a file says of itself, where its checksum holds, whatever its version.
+    static func identity(
+        _ bytes: UnsafeRawBufferPointer
+    ) -> (version: UInt32, logID: UInt64, baseOffset: Int64)? {
+        var reader = ByteReader(bytes)
+        guard reader.littleEndian(UInt64.self) == magic,
+            let version = reader.littleEndian(UInt32.self),
+            reader.littleEndian(UInt32.self) != nil,
+            let logID = reader.littleEndian(UInt64.self),
+            let baseOffset = reader.littleEndian(Int64.self),
+            reader.skip(identityByteCount - 4 - reader.position) != nil,
+            let checksum = reader.littleEndian(UInt32.self),
+            checksum
+                == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<(identityByteCount - 4)]))
+        else { return nil }
+        return (version, logID, baseOffset)
+    }
+
     /// Reads and verifies the identity of a segment, and refuses one that is not `expected`'s: a
     /// file that was swapped, copied from another log, or written by a newer version.
     static func check(

@@ -65,6 +65,27 @@ struct Watermark: Equatable {
         }.max { $0.sequence < $1.sequence }
     }
 
+    /// What a slot of a header page holds.
+    enum Slot: Equatable {
+        case unwritten
+        case damaged
+        case sound(Watermark)
+    }
+
+    /// Both slots, as they are. Slots that the page is too short for are damaged.
+    static func slots(
+        in page: UnsafeRawBufferPointer, header: SegmentHeader
+    ) -> [(position: Int, slot: Slot)] {
+        let identity = BatchChain(logID: header.logID, baseOffset: header.baseOffset)
+        return slotPositions.map { position in
+            guard page.count >= position + byteCount else { return (position, .damaged) }
+            let bytes = UnsafeRawBufferPointer(rebasing: page[position..<position + byteCount])
+            if bytes.allSatisfy({ $0 == 0 }) { return (position, .unwritten) }
+            let watermark = Watermark(bytes, identity: identity, baseOffset: header.baseOffset)
+            return (position, watermark.map { .sound($0) } ?? .damaged)
+        }
+    }
+
     private init?(_ bytes: UnsafeRawBufferPointer, identity: BatchChain, baseOffset: Int64) {
         var reader = ByteReader(bytes)
         guard let sequence = reader.littleEndian(UInt64.self), sequence > 0,

@@ -21,6 +21,13 @@ enum FileStep {
 protocol FileOperation: AnyObject, Sendable {
     var descriptor: FileDescriptor { get }
 
+    /// The bytes it moves, where it can be expected to be over soon on any thread: see
+    /// ``DirectRuns``. Nil for what may wait long, as a read from a cold file or a sync of much.
+    var quickByteCount: Int? { get }
+
+    /// Whether it prepares for later and nobody's progress waits for it.
+    var isBackground: Bool { get }
+
     /// Begins a chain of at most `limit` steps (at least 2). Empty only where nothing is to do.
     func nextChain(limit: Int) -> [FileStep]
 

@@ -10,8 +10,10 @@ public final class LinuxFile: StorageFile {
     public let path: StoragePath
 
     let workers: WorkerPool
-    private let loop: any FileLoop
+    let loop: any FileLoop
     private let descriptor: Mutex<FileDescriptor?>
+    /// The same file past the system's cache, once zeros were written to it.
+    let directDescriptor = Mutex<FileDescriptor?>(nil)
 
     init(
         path: StoragePath, descriptor: FileDescriptor, loop: any FileLoop, workers: WorkerPool
@@ -25,7 +27,8 @@ public final class LinuxFile: StorageFile {
     // Closing frees the blocks of a file that was removed, which takes long for a large one: it is
     // done on a worker thread, which then holds the last reference.
     deinit {
-        if let descriptor = takeDescriptor() { workers.submit { _ = descriptor } }
+        let direct = directDescriptor.withLock { $0.take() }
+        if let descriptor = takeDescriptor() { workers.submit { _ = (descriptor, direct) } }
     }
 
     public func size() async throws(StorageError) -> Int {
@@ -61,7 +64,8 @@ public final class LinuxFile: StorageFile {
     /// Later calls throw `.closed`. Closing twice is harmless.
     public func close() async {
         guard let descriptor = takeDescriptor() else { return }
-        await workers.run { _ = descriptor }
+        let direct = directDescriptor.withLock { $0.take() }
+        await workers.run { _ = (descriptor, direct) }
     }
 
     func openDescriptor(_ operation: String) throws(StorageError) -> FileDescriptor {

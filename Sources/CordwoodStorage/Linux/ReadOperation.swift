@@ -30,6 +30,11 @@ final class ReadOperation: FileOperation, @unchecked Sendable {
 
     deinit { memory?.deallocate() }
 
+    /// A cold file may keep it waiting.
+    var quickByteCount: Int? { nil }
+
+    var isBackground: Bool { false }
+
     func nextChain(limit: Int) -> [FileStep] {
         guard let memory else { preconditionFailure("a finished read was continued") }
         return [

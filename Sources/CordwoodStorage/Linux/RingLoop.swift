@@ -1,8 +1,9 @@
 /// The loop of a ring's thread, and all the state that only this thread touches.
 ///
-/// A turn: run the queued jobs; admit the operations that they and others started; submit all of it
-/// with one system call, which also waits when nothing else is to be done; take the completions
-/// and resume their waiters, whose jobs then run in the next turn.
+/// A turn: run the queued jobs; admit the operations that they and others started, or run a lone one
+/// directly (``DirectRuns``); submit all of it with one system call, which also waits when nothing
+/// else is to be done; take the completions and resume their waiters, whose jobs then run in the
+/// next turn.
 ///
 /// Invariant: never more steps in flight than the completion queue has room for, the wake-up read
 /// included, so that the queue cannot overflow. What exceeds it waits its turn in order.
@@ -24,6 +25,9 @@ struct RingLoop: ~Copyable {
     private var freeFlights: [Int] = []
     private var waiting = FIFO<any FileOperation>()
     private var stepsInFlight = 0
+    /// Those of `stepsInFlight` that belong to background operations.
+    private var backgroundSteps = 0
+    private var directRuns = DirectRuns()
     /// Flights with steps that are prepared and not yet submitted.
     private var prepared: [Int] = []
 
@@ -55,7 +59,10 @@ struct RingLoop: ~Copyable {
             operations.removeAll(keepingCapacity: true)
             admit()
             let sleeps = inbox.prepareToSleep()
-            submit(waits: sleeps)
+            // A turn that ran its operation directly asks the kernel for nothing.
+            if sleeps || stepsInFlight > 0 || ring.preparedSubmissions > 0 {
+                submit(waits: sleeps)
+            }
             // Before waiters are resumed: their jobs are added on this thread, which is awake.
             if sleeps { inbox.noteAwake() }
             reap()
@@ -75,8 +82,19 @@ struct RingLoop: ~Copyable {
         while stepsInFlight + Self.maximumChain <= Self.maximumInFlight,
             let operation = waiting.popFirst()
         {
-            launch(operation)
+            let isAlone = stepsInFlight == backgroundSteps && waiting.isEmpty
+            if directRuns.takes(byteCount: operation.quickByteCount, isAlone: isAlone) {
+                runDirectly(operation)
+            } else {
+                launch(operation)
+            }
         }
+    }
+
+    private mutating func runDirectly(_ operation: any FileOperation) {
+        let start = SystemClock.nanoseconds
+        operation.runBlocking()
+        directRuns.note(nanoseconds: SystemClock.nanoseconds - start)
     }
 
     /// Prepares an operation's next chain, all of it for the same submission: links do not reach
@@ -98,6 +116,7 @@ struct RingLoop: ~Copyable {
                 linked: index + 1 < steps.count)
         }
         stepsInFlight += steps.count
+        if operation.isBackground { backgroundSteps += steps.count }
         prepared.append(flight)
     }
 
@@ -135,6 +154,7 @@ struct RingLoop: ~Copyable {
             flights[flight]!.operation.record(step: step, result: Int(completion.result))
             flights[flight]!.stepsInFlight -= 1
             stepsInFlight -= 1
+            if flights[flight]!.operation.isBackground { backgroundSteps -= 1 }
             if flights[flight]!.stepsInFlight == 0 { finished.append(flight) }
         }
         for flight in finished { endChain(of: flight) }

@@ -18,6 +18,7 @@ final class WriteOperation: FileOperation, @unchecked Sendable {
     }
 
     let descriptor: FileDescriptor
+    let isBackground: Bool
     private let path: StoragePath
     private let waiter: Waiter
 
@@ -25,19 +26,22 @@ final class WriteOperation: FileOperation, @unchecked Sendable {
     private let writes: [FileWrite]
     private let vectors: UnsafeMutableBufferPointer<iovec>
     private var pieces: [Piece] = []
+    private let byteCount: Int
     private var progress: WriteProgress
     private var firstPieceOfChain = 0
 
     init(
         _ writes: [FileWrite], thenSync: Bool, descriptor: FileDescriptor, path: StoragePath,
-        waiter: Waiter
+        waiter: Waiter, isBackground: Bool = false
     ) {
         self.descriptor = descriptor
+        self.isBackground = isBackground
         self.path = path
         self.waiter = waiter
         self.writes = writes
         vectors = .allocate(capacity: writes.reduce(0) { $0 + $1.slices.count })
         Self.gather(writes, into: vectors, pieces: &pieces)
+        byteCount = pieces.reduce(0) { $0 + $1.count }
         progress = WriteProgress(pieces: pieces.map(\.count), thenSync: thenSync)
     }
 
@@ -70,6 +74,9 @@ final class WriteOperation: FileOperation, @unchecked Sendable {
             if piece.count > 0 { pieces.append(piece) }
         }
     }
+
+    /// A sync alone stands behind writes of unknown size.
+    var quickByteCount: Int? { byteCount > 0 && !isBackground ? byteCount : nil }
 
     func nextChain(limit: Int) -> [FileStep] {
         let chain = progress.beginChain(limit: limit)

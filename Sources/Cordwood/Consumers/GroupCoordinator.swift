@@ -1,0 +1,136 @@
+import CordwoodLog
+import CordwoodStorage
+
+/// Keeps what consumer groups commit: appends to `__consumer_offsets` and answers from the view of
+/// it that it holds in memory.
+///
+/// A commit is visible to ``committed(_:)`` when it is acknowledged.
+actor GroupCoordinator {
+    private let log: any Log
+    nonisolated let clock: any WallClock
+    private let resolveTopic: @Sendable (String) async throws(DatabaseError) -> Topic
+    private var table: OffsetTable
+    private var sessions: [String: GroupSession] = [:]
+    /// Appends that have not returned.
+    private var appends = 0
+
+    /// Replays the topic: O(its bytes).
+    static func open(
+        _ log: any Log, clock: any WallClock,
+        resolveTopic: @escaping @Sendable (String) async throws(DatabaseError) -> Topic
+    ) async throws(DatabaseError) -> GroupCoordinator {
+        var table = OffsetTable(appliedOffset: log.startOffset)
+        // Offsets that belong to a transaction count once it is committed.
+        var records = RecordSequence(
+            log, from: log.startOffset, following: false, isolation: .committed
+        ).makeAsyncIterator()
+        while true {
+            let next: StoredRecord?
+            do { next = try await records.next() } catch { throw Self.failure(error) }
+            guard let record = next else { break }
+            table.apply(try OffsetRecord(record), at: record.offset)
+        }
+        table.purge()
+        return GroupCoordinator(log, clock: clock, table: table, resolveTopic: resolveTopic)
+    }
+
+    private init(
+        _ log: any Log, clock: any WallClock, table: OffsetTable,
+        resolveTopic: @escaping @Sendable (String) async throws(DatabaseError) -> Topic
+    ) {
+        self.log = log
+        self.clock = clock
+        self.table = table
+        self.resolveTopic = resolveTopic
+    }
+
+    var groupNames: [String] { table.groupNames }
+    /// Every commit before this offset of the topic is in the view.
+    var appliedOffset: Int64 { table.appliedOffset }
+
+    /// The group's consumers in this process. One session for each group, for as long as the
+    /// database is open.
+    func session(_ group: String) -> GroupSession {
+        if let session = sessions[group] { return session }
+        let session = GroupSession()
+        sessions[group] = session
+        return session
+    }
+
+    func committed(_ group: String) -> [TopicPartition: CommittedOffset] {
+        table.committed(group)
+    }
+
+    func committed(_ group: String, _ place: TopicPartition) -> CommittedOffset? {
+        table.committed(group, place)
+    }
+
+    /// Throws for offsets that cannot be committed, and partitions that there are not.
+    func validate(
+        _ offsets: [TopicPartition: CommittedOffset]
+    ) async throws(DatabaseError) {
+        for (place, offset) in offsets {
+            try offset.validate(place)
+            try InternalTopic.checkIsCallers(place.topic)
+            let topic = try await resolveTopic(place.topic)
+            guard topic.partitions.indices.contains(place.partition) else {
+                throw DatabaseError(
+                    .invalidOffset,
+                    "topic \(place.topic) has \(topic.partitions.count) partitions; there is no "
+                        + "partition \(place.partition)")
+            }
+        }
+    }
+
+    /// The records of a commit, all in one batch, so that they take effect together. Throws
+    /// ``DatabaseError/Code/invalidOffset`` for more than one batch holds.
+    func records(
+        _ group: String, _ offsets: [TopicPartition: CommittedOffset?]
+    ) throws(DatabaseError) -> [OffsetRecord] {
+        let now = clock.millisecondsNow()
+        var records: [OffsetRecord] = []
+        // What a record and its batch add to the bytes of keys and values, at most.
+        let (recordOverhead, batchOverhead) = (64, 128)
+        var byteCount = batchOverhead
+        for (place, offset) in offsets.sorted(by: { $0.key < $1.key }) {
+            var committed = offset
+            if committed != nil, committed?.timestamp == nil { committed?.timestamp = now }
+            let record = OffsetRecord(group: group, place: place, committed: committed)
+            let encoded = record.encode()
+            byteCount += recordOverhead + (encoded.key?.count ?? 0) + (encoded.value?.count ?? 0)
+            records.append(record)
+        }
+        let limit = log.configuration.maxMessageBytes
+        guard byteCount <= limit else {
+            throw DatabaseError(
+                .invalidOffset,
+                "a commit of \(offsets.count) offsets takes \(byteCount) bytes, expected at most "
+                    + "\(limit); nothing was committed")
+        }
+        return records
+    }
+
+    /// Appends a commit and applies it to the view. nil in place of an offset deletes it.
+    func write(
+        _ group: String, _ offsets: [TopicPartition: CommittedOffset?],
+        acknowledge: Acknowledgement
+    ) async throws(DatabaseError) {
+        let records = try records(group, offsets)
+        if records.isEmpty { return }
+        appends += 1
+        defer {
+            appends -= 1
+            if appends == 0 { table.purge() }
+        }
+        let written: Range<Int64>
+        do {
+            written = try await log.append(
+                records.map { $0.encode() }, acknowledge: acknowledge)
+        } catch { throw Self.failure(error) }
+        for (record, offset) in zip(records, written) { table.apply(record, at: offset) }
+    }
+
+    private static func failure(_ error: LogError) -> DatabaseError {
+        DatabaseError(error, InternalTopic.consumerOffsets.rawValue)
+    }
+}

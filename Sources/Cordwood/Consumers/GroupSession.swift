@@ -1,0 +1,136 @@
+import Synchronization
+
+/// A group's consumers in this process, and the commits that are on their way.
+///
+/// A commit is judged and numbered under one lock, so that a consumer which takes a partition over
+/// can wait for what its former owner was still allowed to commit (``settle()``), and begins where
+/// that one ended.
+final class GroupSession: Sendable {
+    private struct State {
+        var membership = GroupMembership()
+        /// Numbers of the commits that have been admitted and not yet ended.
+        var commits: Set<UInt64> = []
+        var nextCommit: UInt64 = 0
+        /// Who waits for all commits below a number.
+        var settling: [(limit: UInt64, waiter: CheckedContinuation<Void, Never>)] = []
+        var watchers: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var nextWatcher: UInt64 = 0
+
+        mutating func admit() -> UInt64 {
+            nextCommit += 1
+            commits.insert(nextCommit)
+            return nextCommit
+        }
+    }
+
+    private let state = Mutex(State())
+    private let published = Atomic<Int32>(0)
+
+    /// Changes with every change of members.
+    var generation: Int32 { published.load(ordering: .acquiring) }
+    var hasMembers: Bool { state.withLock { !$0.membership.isEmpty } }
+
+    // MARK: Members
+
+    func join(_ topics: [String: Int]) -> UInt64 {
+        change { $0.join(topics) }
+    }
+
+    func leave(_ member: UInt64) {
+        _ = change { $0.leave(member) }
+    }
+
+    /// What a member reads now, and the generation that says so.
+    func assignment(
+        of member: UInt64
+    ) -> (generation: Int32, partitions: [TopicPartition: Int32]) {
+        state.withLock { ($0.membership.generation, $0.membership.assignment(of: member)) }
+    }
+
+    private func change<Value>(_ body: (inout GroupMembership) -> sending Value) -> sending Value {
+        let (value, watchers) = state.withLock { state in
+            let value = body(&state.membership)
+            published.store(state.membership.generation, ordering: .releasing)
+            defer { state.watchers = [:] }
+            return (value, Array(state.watchers.values))
+        }
+        for watcher in watchers { watcher.resume() }
+        return value
+    }
+
+    /// Suspends until the members change from what they were in `generation`, or the task is
+    /// cancelled.
+    func waitForChange(after generation: Int32) async {
+        let ticket = state.withLock { state in
+            state.nextWatcher += 1
+            return state.nextWatcher
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isReady = state.withLock { state in
+                    if state.membership.generation != generation || Task.isCancelled { return true }
+                    state.watchers[ticket] = continuation
+                    return false
+                }
+                if isReady { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.watchers.removeValue(forKey: ticket) }?.resume()
+        }
+    }
+
+    // MARK: Commits
+
+    /// Admits a member's commit of what it still owns, with the generation in which it got each
+    /// partition. End it with ``end(_:)``.
+    func begin(
+        member: UInt64, _ partitions: [TopicPartition: Int32]
+    ) -> (commit: UInt64, refused: Set<TopicPartition>) {
+        state.withLock { state in
+            let refused = partitions.filter { place, since in
+                state.membership.owners[place] != .init(member: member, since: since)
+            }
+            return (state.admit(), Set(refused.keys))
+        }
+    }
+
+    /// Admits a commit from outside, unless a consumer owns one of the partitions.
+    func begin(_ partitions: some Sequence<TopicPartition>) -> (
+        commit: UInt64?, owned: TopicPartition?
+    ) {
+        state.withLock { state in
+            if let owned = partitions.first(where: { state.membership.owners[$0] != nil }) {
+                return (nil, owned)
+            }
+            return (state.admit(), nil)
+        }
+    }
+
+    /// Admits a change of all the group's offsets, unless it has consumers.
+    func beginAlone() -> UInt64? {
+        state.withLock { $0.membership.isEmpty ? $0.admit() : nil }
+    }
+
+    func end(_ commit: UInt64) {
+        let settled = state.withLock { state in
+            state.commits.remove(commit)
+            let oldest = state.commits.min() ?? .max
+            let settled = state.settling.filter { $0.limit < oldest }
+            state.settling.removeAll { $0.limit < oldest }
+            return settled.map(\.waiter)
+        }
+        for waiter in settled { waiter.resume() }
+    }
+
+    /// Suspends until every commit that was admitted before this call has ended.
+    func settle() async {
+        await withCheckedContinuation { continuation in
+            let isSettled = state.withLock { state in
+                if state.commits.isEmpty { return true }
+                state.settling.append((state.nextCommit, continuation))
+                return false
+            }
+            if isSettled { continuation.resume() }
+        }
+    }
+}

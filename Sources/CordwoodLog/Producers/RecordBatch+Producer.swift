@@ -1,0 +1,29 @@
+import CordwoodStorage
+
+extension RecordBatch {
+    /// Who wrote the batch; nil for one without a producer. The sequence of a control batch is -1.
+    public var producer: ProducerSequence? {
+        guard let header, header.producerID >= 0 else { return nil }
+        return ProducerSequence(
+            producerID: header.producerID, epoch: header.producerEpoch,
+            baseSequence: header.baseSequence, isTransactional: header.isTransactional)
+    }
+
+    /// Whether the batch ends a transaction and holds no records of a caller.
+    public var isControl: Bool { header?.isControl ?? false }
+
+    /// How a control batch ends its transaction; nil for other batches, and for a control batch of
+    /// a kind that this version does not know or whose record compaction has removed.
+    public var marker: TransactionMarker? { control?.marker }
+
+    /// What a control batch says.
+    var control: ControlRecord? {
+        guard isControl, let record = (try? records())?.first else { return nil }
+        return ControlRecord(key: record.key, value: record.value)
+    }
+
+    private var header: BatchHeader? {
+        // `bytes` keeps the memory alive.
+        withExtendedLifetime(bytes) { BatchHeader(bytes.unsafeBytes) }
+    }
+}
