@@ -9,17 +9,19 @@ ROUNDS ?= 200
 WORD ?= ocean
 BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
 
+KAFKA_VENV = .build/kafka-python
+
 SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h' \
 	'Benchmarks/*.c' 'Benchmarks/*.h')
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
-.PHONY: help deps build demo test test-c test-release test-arm test-kill test-embedding bench peers format lint docs
+.PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding bench peers format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Check for Swift, liburing and OpenBLAS; install what is missing with apt-get
+deps: ## Check for Swift and the C libraries; install what is missing with apt-get
 	@.ci/dependencies build
 
 build: deps ## Build the library and the command, optimised
@@ -49,6 +51,13 @@ test-kill: deps ## kill -9 the command while it appends, ROUNDS=200 times, and c
 	swift build -c release --product cordwood --quiet
 	python3 Tests/Scripts/kill_loop.py --rounds $(ROUNDS) \
 		--cordwood "$$(swift build -c release --show-bin-path)/cordwood"
+
+test-kafka: deps ## Hold our record batches against kafka-python: each reads what the other wrote
+	@.ci/dependencies venv
+	[[ -x $(KAFKA_VENV)/bin/pip ]] || python3 -m venv $(KAFKA_VENV)
+	$(KAFKA_VENV)/bin/pip install --quiet --disable-pip-version-check \
+		-r Tests/Scripts/kafka_requirements.txt
+	$(KAFKA_VENV)/bin/python Tests/Scripts/kafka_interop.py check
 
 test-embedding: deps ## Build and run the README's example in a package of its own, without the command's dependencies
 	Tests/Scripts/test-embedding.sh

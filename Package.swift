@@ -39,6 +39,17 @@ let package = Package(
         .systemLibrary(
             name: "COpenBLAS", path: "CKernels/COpenBLAS", pkgConfig: "openblas",
             providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "CKernels/CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CSnappy", path: "CKernels/CSnappy", providers: [.apt(["libsnappy-dev"])]),
+        .systemLibrary(
+            name: "CLZ4", path: "CKernels/CLZ4", pkgConfig: "liblz4",
+            providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CZstd", path: "CKernels/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"])]),
         .target(
             name: "CCordwoodChecksum", path: "CKernels/CCordwoodChecksum", cSettings: warnings),
         .target(name: "CCordwoodKernels", path: "CKernels/CCordwoodKernels", cSettings: warnings),
@@ -48,7 +59,10 @@ let package = Package(
         .target(
             name: "CordwoodSimulation", dependencies: ["CordwoodStorage"], swiftSettings: strict),
         .target(
-            name: "CordwoodLog", dependencies: ["CordwoodStorage", "CCordwoodChecksum"],
+            name: "CordwoodLog",
+            dependencies: [
+                "CordwoodStorage", "CCordwoodChecksum", "CZlib", "CSnappy", "CLZ4", "CZstd",
+            ],
             swiftSettings: strict),
         .target(
             name: "CordwoodVectors",
@@ -77,9 +91,9 @@ let package = Package(
         .testTarget(
             name: "CordwoodLogTests",
             dependencies: [
-                "CordwoodLog", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
-                "TestSupport",
-            ], swiftSettings: strict),
+                "CordwoodLog", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum", "CLZ4",
+                "CZstd", "TestSupport",
+            ], exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "CordwoodVectorsTests",
             dependencies: [

@@ -105,5 +105,10 @@ protocol DatabaseRegistry: Sendable {
     func collection(
         _ name: String, creating: CollectionConfiguration?
     ) async throws(DatabaseError) -> Collection
+    var maintenanceStatus: MaintenanceStatus { get }
+    func maintain() async -> MaintenanceStatus
+    func alterTopic(
+        _ name: String, _ change: (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError)
     func close() async throws(DatabaseError)
 }

@@ -10,9 +10,11 @@ import Synchronization
 actor Registry<S: Storage>: DatabaseRegistry {
     private nonisolated let storage: S
     private let name: String
+    private let views: ViewStore
     private let catalog: Catalog<S>
     /// The mapped segments of all logs.
     private let cache = SegmentCache()
+    private nonisolated let maintenance = Maintenance()
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
@@ -55,6 +57,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     ) {
         self.storage = storage
         self.name = name
+        views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
         var recovery = RecoveryReport()
         if catalog.cutBytes > 0 {
@@ -70,6 +73,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     func close() async throws(DatabaseError) {
         var failure: DatabaseError?
+        await maintenance.stop()
         // Openings under way finish first, so that no log is left behind.
         for task in topics.values { _ = await task.value }
         for task in collections.values { _ = await task.value }
@@ -84,7 +88,40 @@ actor Registry<S: Storage>: DatabaseRegistry {
         if let failure { throw failure }
     }
 
+    // MARK: Maintenance
+
+    nonisolated var maintenanceStatus: MaintenanceStatus { maintenance.currentStatus }
+
+    nonisolated func startMaintenance(every milliseconds: Int) {
+        maintenance.start(every: milliseconds, clock: storage.clock) { [weak self] in
+            await self?.logs
+        }
+    }
+
+    func maintain() async -> MaintenanceStatus {
+        await maintenance.pass(over: logs, now: storage.clock.millisecondsNow())
+        return maintenance.currentStatus
+    }
+
     // MARK: Topics
+
+    func alterTopic(
+        _ name: String, _ change: (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError) {
+        let topic = try await topic(name, creating: nil)
+        guard var configuration = catalog.topics[name] else {
+            throw DatabaseError(
+                .unknownTopic, "\(self.name) has no topic \(String(reflecting: name))")
+        }
+        change(&configuration.log)
+        try configuration.validate()
+        try await add(.addTopic(name: name, configuration))
+        for partition in topic.partitions {
+            do { try await partition.log.alter(configuration.log) } catch {
+                throw DatabaseError(error, "topic \(name), partition \(partition.number)")
+            }
+        }
+    }
 
     func topic(
         _ name: String, creating: TopicConfiguration?
@@ -123,16 +160,10 @@ actor Registry<S: Storage>: DatabaseRegistry {
             throw DatabaseError(.unknownTopic, "no topic \(String(reflecting: name))")
         }
         let directory = try await directory("topics", name)
-        var opened: [any Log] = []
-        for partition in 0..<configuration.partitions {
-            let path: StoragePath
-            do { path = try directory.appending(String(partition)) } catch {
-                throw DatabaseError(error, "topic \(name)")
-            }
-            opened.append(try await openLog(path, configuration.log, "topic \(name)"))
-        }
+        let opened = try await openLogs(
+            configuration.partitions, in: directory, configuration.log, "topic \(name)")
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
-        return Topic(name: name, configuration: configuration, logs: opened)
+        return Topic(name: name, logs: opened, views: views)
     }
 
     // MARK: Collections
@@ -212,6 +243,58 @@ actor Registry<S: Storage>: DatabaseRegistry {
         } catch { throw DatabaseError(error, self.name) }
     }
 
+    /// How many partitions of a topic are opened at the same time.
+    private static var maximumOpenings: Int { 16 }
+
+    /// Opens a topic's partitions, several at a time. When one fails the others are closed again.
+    private func openLogs(
+        _ count: Int, in directory: StoragePath, _ configuration: LogConfiguration, _ place: String
+    ) async throws(DatabaseError) -> [any Log] {
+        typealias Opening = (partition: Int, result: Result<any Log, DatabaseError>)
+        let results = await withTaskGroup(of: Opening.self) { group in
+            func add(_ partition: Int) {
+                group.addTask {
+                    do throws(DatabaseError) {
+                        let log = try await self.openLog(
+                            partition, in: directory, configuration, place)
+                        return (partition, .success(log))
+                    } catch { return (partition, .failure(error)) }
+                }
+            }
+            var next = min(count, Self.maximumOpenings)
+            for partition in 0..<next { add(partition) }
+            var results: [Opening] = []
+            for await result in group {
+                results.append(result)
+                if next < count {
+                    add(next)
+                    next += 1
+                }
+            }
+            return results.sorted { $0.partition < $1.partition }
+        }
+        let opened = results.compactMap { try? $0.result.get() }
+        if let failure = results.first(where: { (try? $0.result.get()) == nil }) {
+            for log in opened {
+                try? await log.close()
+                logs.removeAll { $0 === log }
+            }
+            _ = try failure.result.get()
+        }
+        return opened
+    }
+
+    private func openLog(
+        _ partition: Int, in directory: StoragePath, _ configuration: LogConfiguration,
+        _ place: String
+    ) async throws(DatabaseError) -> any Log {
+        let path: StoragePath
+        do { path = try directory.appending(String(partition)) } catch {
+            throw DatabaseError(error, place)
+        }
+        return try await openLog(path, configuration, place)
+    }
+
     private func openLog(
         _ path: StoragePath, _ configuration: LogConfiguration, _ place: String
     ) async throws(DatabaseError) -> any Log {
@@ -224,6 +307,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         } catch { throw DatabaseError(error, place) }
     }
 
+    /// One edit at a time: the catalog's file has one end.
     private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
         do { try await catalog.append(edit) } catch { throw DatabaseError(error, name) }
         let (topics, collections) = (

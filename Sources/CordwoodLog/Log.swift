@@ -24,6 +24,8 @@ public protocol Log: AnyObject, Sendable {
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
+    /// Whether it takes appends now, and why not.
+    var health: LogHealth { get }
     /// Bytes in all segment files.
     var byteCount: Int { get }
     var segmentCount: Int { get }
@@ -39,6 +41,48 @@ public protocol Log: AnyObject, Sendable {
     func append(
         _ records: [Record], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64>
+
+    /// Appends a batch of an idempotent or transactional producer and returns the offsets it got.
+    /// A batch that the log holds already, one of the producer's last five, is not appended again:
+    /// its offsets are returned, once they are as durable as `acknowledge` asks for now.
+    ///
+    /// The records must fit one batch (``batches(_:)``): it is appended whole or not at all. Nothing
+    /// was appended after ``LogError/Code/outOfOrderSequence``, ``LogError/Code/producerFenced``,
+    /// ``LogError/Code/invalidTransactionState``, ``LogError/Code/invalidProducer`` and
+    /// ``LogError/Code/tooManyProducers``. After ``LogError/Code/poisoned`` or
+    /// ``LogError/Code/storage`` send the same batch again once the log was reopened: it is appended
+    /// once. Without a `producer` this is ``append(_:acknowledge:)``.
+    func append(
+        _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement
+    ) async throws(LogError) -> Range<Int64>
+
+    /// Ends the producer's open transaction in this log and returns the marker's offset. Sending a
+    /// marker again is harmless: it ends nothing. Fences lower epochs of the producer.
+    ///
+    /// Throws ``LogError/Code/producerFenced``, and ``LogError/Code/coordinatorFenced`` when a
+    /// coordinator of a later epoch has been here.
+    func appendMarker(
+        _ marker: TransactionMarker, producerID: Int64, epoch: Int16, coordinatorEpoch: Int32,
+        acknowledge: Acknowledgement
+    ) async throws(LogError) -> Int64
+
+    /// How many records go into each batch when ``append(_:acknowledge:)`` divides them. Throws
+    /// what it would throw. O(records).
+    func batches(_ records: [Record]) throws(LogError) -> [Int]
+
+    /// The producers that the log remembers, by id, as they are at ``endOffset``. O(producers).
+    func producers() async -> [ProducerDescription]
+
+    /// Forgets producers that were last heard of `producerIDExpirationMilliseconds` ago or earlier,
+    /// but none with an open transaction. One that comes back may begin with any sequence number.
+    /// O(producers).
+    func expireProducers(now: Int64) async
+
+    /// The transactions with records in `offsets` that were aborted, where that is decided: before
+    /// ``lastStableOffset``. By the offsets of their markers.
+    func abortedTransactions(
+        in offsets: Range<Int64>
+    ) async throws(LogError) -> [AbortedTransaction]
 
     /// Throws what ``append(_:acknowledge:)`` would throw for these records before it writes any:
     /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
@@ -76,6 +120,21 @@ public protocol Log: AnyObject, Sendable {
     /// Makes everything durable that was written so far, for whom `written` was enough until now.
     func flush() async throws(LogError)
 
+    /// Gives up the oldest segments by size and age, as `retentionBytes` and
+    /// `retentionMilliseconds` say, and those before the start; returns how many. Never beyond the
+    /// high watermark. Readers that hold batches keep them.
+    ///
+    /// `now` is the log's clock, in milliseconds since 1970-01-01 UTC. A segment's age is counted
+    /// from the smaller of its largest timestamp and its last append, so that no timestamp in the
+    /// future keeps it.
+    @discardableResult
+    func applyRetention(now: Int64) async throws(LogError) -> Int
+
+    /// Seals the active segment when its first record came `segmentMilliseconds` ago or more, less
+    /// the jitter; says whether it did. Appends do the same.
+    @discardableResult
+    func rollIfAged(now: Int64) async throws(LogError) -> Bool
+
     /// Seals the active segment, unless it is empty, and starts the next one.
     func roll() async throws(LogError)
 
@@ -106,6 +165,35 @@ public protocol Log: AnyObject, Sendable {
     /// Whether ``close()`` was called.
     var isClosed: Bool { get }
 
+    /// Bytes of sealed segments that have not been compacted and may be now.
+    var cleanableBytes: Int { get async }
+    /// The part of the compactable log that has not been compacted, 0 to 1.
+    var dirtyRatio: Double { get async }
+    /// Why the last compaction failed; nil when it did not. Nothing was lost by it.
+    var compactionFailure: LogError? { get async }
+
+    /// Compacts when the configuration says so: the policy includes ``CleanupPolicy/compact``, and
+    /// more than `minCleanableDirtyRatio` is dirty or a record has waited for longer than
+    /// `maxCompactionLagMilliseconds`. Returns nil when it does not, or a pass runs already.
+    ///
+    /// Appends and reads go on; a cancelled task ends the pass between two steps. After a failure
+    /// every record that counts is there, and the next pass tries again.
+    @discardableResult
+    func compactIfDue(
+        now: Int64, options: CompactionOptions
+    ) async throws(LogError) -> CompactionReport?
+
+    /// Compacts whatever the dirty ratio: all sealed segments that the minimum lag and open
+    /// transactions allow. To include what was appended last, call ``roll()`` first.
+    ///
+    /// Returns nil when there is nothing to be compacted or a pass runs already. With `force` what
+    /// is clean is looked at, too, and tombstones beyond their grace go. Throws
+    /// ``LogError/Code/invalidConfiguration`` when the policy does not include
+    /// ``CleanupPolicy/compact``, since records without a key would go.
+    @discardableResult
+    func compact(force: Bool, options: CompactionOptions) async throws(LogError)
+        -> CompactionReport?
+
     /// Reads every byte from disk and holds it against every checksum. Damage is listed, not
     /// thrown. O(bytes).
     func verify() async throws(LogError) -> VerificationReport
@@ -113,9 +201,9 @@ public protocol Log: AnyObject, Sendable {
     /// Writes what is queued, makes everything durable and closes the files. Later appends throw
     /// ``LogError/Code/closed``; followers end. A second call waits for the first.
     ///
-    /// The log is closed after an error, too: ``LogError/Code/poisoned`` or
-    /// ``LogError/Code/storage`` say that records which were not acknowledged as durable may be
-    /// lost.
+    /// The log is closed after an error, too: ``LogError/Code/poisoned``,
+    /// ``LogError/Code/readOnly`` or ``LogError/Code/storage`` say that records which were not
+    /// acknowledged as durable may be lost.
     func close() async throws(LogError)
 }
 
@@ -134,6 +222,17 @@ extension Log {
     /// See ``waitForRecords(at:isolation:)``; up to the high watermark.
     public func waitForRecords(at offset: Int64) async {
         await waitForRecords(at: offset, isolation: .uncommitted)
+    }
+}
+
+extension Log {
+    /// The end of what a reader of that isolation sees.
+    public func end(for isolation: Isolation) -> Int64 {
+        switch isolation {
+        case .logEnd: endOffset
+        case .uncommitted: highWatermark
+        case .committed: lastStableOffset
+        }
     }
 }
 

@@ -64,6 +64,9 @@ public struct LogConfiguration: Sendable, Hashable {
     /// How many bytes of the newest batches are kept in memory for readers at the tail.
     public var tailBytes: Int
 
+    /// How segments prepare space; tests make it small.
+    var spaceAhead = SpaceAhead.Limits()
+
     public init(
         segmentBytes: Int = 1 << 30, indexIntervalBytes: Int = 4096,
         maxMessageBytes: Int = 1_048_588, maximumQueuedBytes: Int = 32 << 20,
@@ -89,6 +92,11 @@ extension LogConfiguration {
             throw LogError(
                 .invalidConfiguration,
                 "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
+        }
+        guard compressionType.isValid else {
+            throw LogError(
+                .invalidConfiguration,
+                "compressionType: expected a level that the codec has, found \(compressionType)")
         }
         // A thousand years: sums with a timestamp of today cannot overflow.
         let times = 0...Self.day * 365 * 1000

@@ -10,6 +10,8 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let emptyBatch = Code(description: "empty batch")
         /// One record that no batch within `maxMessageBytes` can hold. Nothing was written.
         public static let recordTooLarge = Code(description: "record too large")
+        /// A record without a key for a log that is compacted. Nothing was written.
+        public static let keyRequired = Code(description: "key required")
         /// An offset before the start or after the end of the log.
         public static let offsetOutOfRange = Code(description: "offset out of range")
         /// Bytes whose checksums or structure do not hold. They are never served;
@@ -17,7 +19,10 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let damaged = Code(description: "damaged")
         /// A record whose inside does not parse although its batch's checksum holds.
         public static let malformedRecord = Code(description: "malformed record")
-        /// A compressed batch of a codec that this build does not read.
+        /// Compressed records that do not inflate, or inflate to more than 64 MiB, although their
+        /// batch's checksum holds. The batches around them can be read.
+        public static let malformedCompression = Code(description: "malformed compression")
+        /// A batch whose codec Kafka's format does not name.
         public static let unsupportedCodec = Code(description: "unsupported codec")
         /// A file of a newer format, or no file of this kind at all.
         public static let unsupportedFormat = Code(description: "unsupported format")
@@ -28,6 +33,9 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         /// A write or a sync failed earlier. The log takes no more appends; reads keep working;
         /// reopen it to recover what is on disk.
         public static let poisoned = Code(description: "poisoned")
+        /// The disk is full. Nothing of the append was kept; reads keep working; appends resume by
+        /// themselves when space returns.
+        public static let readOnly = Code(description: "read-only")
         /// The storage failed; ``LogError/cause`` says how.
         public static let storage = Code(description: "storage failed")
         /// A leader epoch that is older than the log's latest.

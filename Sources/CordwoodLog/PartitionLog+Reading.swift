@@ -9,8 +9,10 @@ extension PartitionLog {
     public nonisolated var truncations: [Int64] { state.read { $0.truncations } }
     public nonisolated var endOffset: Int64 { state.read { $0.end.nextOffset } }
     public nonisolated var durableOffset: Int64 { state.read { $0.durableOffset } }
+    public nonisolated var recovery: RecoveryReport { state.read { $0.recovery } }
     public nonisolated var statistics: LogStatistics { state.read { $0.statistics } }
     public nonisolated var segmentCount: Int { state.read { $0.sealed.count + 1 } }
+    public nonisolated var health: LogHealth { state.read { $0.health } }
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
 
     public nonisolated var byteCount: Int {
@@ -47,7 +49,12 @@ extension PartitionLog {
                 continue
             }
             // Batches are replicated and decided whole.
-            return Array(batches.prefix { $0.baseOffset < end })
+            let visible = batches.prefix { $0.baseOffset < end }
+            guard isolation == .committed, let last = visible.last else { return Array(visible) }
+            let committed = try await committed(visible)
+            if !committed.isEmpty { return committed }
+            offset = last.lastOffset + 1
+            if Task.isCancelled { throw LogError(.cancelled, "the read was cancelled") }
         }
     }
 

@@ -21,11 +21,13 @@ extension PartitionLog {
         }
         try await old.settle(sealing: true)
         try await writeIndexPages(includingLast: true)
+        try await sealProducers()
         try await manifest.commit([
             .seal(old.info), .add(id, createdAt: storage.clock.millisecondsNow()),
         ])
         let sealed = sealedSegment(old.info)
         begin(fresh) { $0.sealed.append(sealed) }
+        await removeOldProducerSnapshots()
     }
 
     /// Makes a segment the one that is appended to, for readers together with `change`.
@@ -33,10 +35,16 @@ extension PartitionLog {
         _ fresh: ActiveSegment<S>,
         _ change: (inout PartitionState<S>.Snapshot) -> Void
     ) {
+        // What made the old segment prepare space holds for the next one.
+        fresh.appendedBytes = active.appendedBytes
+        fresh.syncedBytes = active.syncedBytes
         active = fresh
         indexPagesWritten = 0
+        ledger.startSegment(at: fresh.header.baseOffset)
+        checkpointedPosition = fresh.end.position
         state.publish { snapshot in
             change(&snapshot)
+            snapshot.transactions.aborted = []
             snapshot.activeFile = fresh.file
             snapshot.activeHeader = fresh.header
             snapshot.activeIndex = OffsetIndex(baseOffset: fresh.header.baseOffset)

@@ -10,7 +10,8 @@ extension PartitionLog {
     }
 
     /// Runs a change under the structure lock. A failure of the storage inside it poisons the log:
-    /// how far the change came is for recovery to find out.
+    /// how far the change came is for recovery to find out. A full disk makes it read-only, so a
+    /// change must be one commit to the manifest, or nothing has happened before its last.
     func changingStructure(
         _ doing: String, _ change: () async throws(StorageError) -> Void
     ) async throws(LogError) {
@@ -18,7 +19,8 @@ extension PartitionLog {
         defer { structure.release() }
         try checkAppendable()
         do throws(StorageError) { try await change() } catch {
-            poison(error)
+            let reason = await stop(after: error)
+            if reason.code == .readOnly { throw reason }
             throw LogError(error, while: "\(doing) \(directory)")
         }
     }
@@ -40,8 +42,11 @@ extension PartitionLog {
     /// the structure lock.
     private func flushLocked() async throws(StorageError) {
         guard active.durable != active.end else { return }
-        try await active.write([], to: active.end, times: active.times, sync: true)
-        state.publish { [active] in $0.durableOffset = active.end.nextOffset }
+        try await active.flush()
+        state.publish { [active] in
+            $0.durableOffset = active.end.nextOffset
+            $0.statistics.syncs += 1
+        }
     }
 
     // MARK: The start
@@ -109,9 +114,11 @@ extension PartitionLog {
         var found = try await place(toCutAt: offset)
         // The batch began before the log does: nothing of it can be read.
         if found.offset < start { found = Cut(offset: start) }
+        let states = try await producers(at: found.offset)
         do throws(StorageError) {
+            try await active.stopWork()
             if found.isInActive { try await flushLocked() }
-            try await cut(to: found)
+            try await cut(to: found, states)
         } catch {
             poison(error)
             throw LogError(error, while: "truncating \(directory)")
@@ -188,7 +195,11 @@ extension PartitionLog {
 
     /// Commits a truncation: the manifest forgets what is behind it, then a new segment begins
     /// there, then readers and those who wait are told.
-    private func cut(to cut: Cut) async throws(StorageError) {
+    private func cut(
+        to cut: Cut, _ states: ProducerSnapshot
+    ) async throws(StorageError) {
+        // Before the manifest: a snapshot of what is given up must not be found again.
+        try await removeProducerSnapshots { $0 > cut.offset }
         try await manifest.commit([.truncate(to: cut.offset, keeping: cut.kept)])
         let id = manifest.manifest.unusedID(baseOffset: cut.offset)
         let header = SegmentHeader(
@@ -201,12 +212,15 @@ extension PartitionLog {
         try await manifest.commit([.add(id, createdAt: storage.clock.millisecondsNow())])
         let infos = manifest.manifest.sealed
         let kept = cut.kept.map { sealedSegment($0) }
+        ledger = ProducerLedger(states)
+        let since = manifest.manifest.producersSince
         begin(fresh) { [epochs = manifest.manifest.epochs] snapshot in
             let count = infos.count - (kept == nil ? 0 : 1)
             snapshot.sealed.removeLast(max(0, snapshot.sealed.count - count))
             if let kept { snapshot.sealed.append(kept) }
             snapshot.epochs = epochs
             snapshot.truncations.append(cut.offset)
+            snapshot.transactions = TransactionView(states, producersSince: since)
             snapshot.replicatedOffset = snapshot.replicatedOffset.map { min($0, cut.offset) }
             snapshot.tail = Tail(maximumBytes: snapshot.configuration.tailBytes)
         }

@@ -9,11 +9,11 @@ public import CordwoodStorage
 /// **After a failed write or sync** the log is poisoned: every waiter fails, no append is taken,
 /// and nothing is retried, because the kernel may have marked the lost pages clean and a second
 /// sync would then succeed over lost data. What was visible stays readable. Close it and open it
-/// again: recovery goes by what is on disk.
+/// again: recovery goes by what is on disk. A write that only found the disk full makes the log
+/// read-only until there is space (`PartitionLog+FullDisk.swift`).
 public actor PartitionLog<S: Storage>: Log {
     typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
 
-    public nonisolated let recovery: RecoveryReport
     nonisolated let storage: S
     nonisolated let directory: StoragePath
     nonisolated let cache: SegmentCache
@@ -25,10 +25,21 @@ public actor PartitionLog<S: Storage>: Log {
 
     let manifest: ManifestStore<S>
     let structure = StructureLock()
+    let compaction = CompactionState()
     var active: ActiveSegment<S>
+    /// Of segments whose last append lies in the future.
+    var retentionSightings: RetentionPlan.Sightings = [:]
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
-    private var isCommitting = false
+    var ledger: ProducerLedger
+    /// The offsets of the producer snapshots on disk, in order.
+    var producerSnapshots: [Int64] = []
+    /// Where the active segment ended at the last of them.
+    var checkpointedPosition = 0
+    nonisolated let transactionIndexes = TransactionIndexCache()
+    /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
+    var groupWaiters: [CheckedContinuation<Void, Never>] = []
+    private(set) var isCommitting = false
     private(set) var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
@@ -41,6 +52,10 @@ public actor PartitionLog<S: Storage>: Log {
     /// Calls of ``close()`` that wait for the first one.
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
     private var closeError: LogError?
+    /// Set while the disk is full.
+    var fullDisk: FullDisk?
+    var probe: Task<Void, Never>?
+    var spaceProbe = SpaceProbe()
 
     private struct RoomWaiter {
         var ticket: UInt64
@@ -62,9 +77,11 @@ public actor PartitionLog<S: Storage>: Log {
         var recovery = PartitionRecovery(
             storage: storage, directory: directory, cache: cache, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
-        return PartitionLog(
+        let log = PartitionLog(
             opened, report: recovery.report, directory: directory, storage: storage, cache: cache,
             configuration: configuration)
+        try await log.recoverProducers()
+        return log
     }
 
     private init(
@@ -74,12 +91,14 @@ public actor PartitionLog<S: Storage>: Log {
         self.cache = cache
         self.storage = storage
         self.directory = directory
-        recovery = report
         executor = storage.executor
         manifest = opened.manifest
         active = opened.active
         indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
+        ledger = ProducerLedger(
+            ProducerSnapshot(
+                at: opened.active.end.nextOffset, segmentBase: opened.active.header.baseOffset))
         state = PartitionState(
             .init(
                 configuration: configuration,
@@ -91,20 +110,21 @@ public actor PartitionLog<S: Storage>: Log {
                 activeHeader: opened.active.header, activeIndex: opened.index,
                 activeTimes: opened.times, end: opened.active.end,
                 durableOffset: opened.active.end.nextOffset,
-                tail: Tail(maximumBytes: configuration.tailBytes)))
+                tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
     public nonisolated func append(
         _ records: [Record], acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        let batches = try encoder.encode(records, now: storage.clock.millisecondsNow())
+        try checkKeys(records)
+        let batches = try RecordBatchEncoder(configuration)
+            .encode(records, now: storage.clock.millisecondsNow())
         return try await append(batches, acknowledge: acknowledge)
     }
 
     public nonisolated func check(_ records: [Record]) throws(LogError) {
-        let encoder = RecordBatchEncoder(maxMessageBytes: configuration.maxMessageBytes)
-        try encoder.check(records, now: storage.clock.millisecondsNow())
+        try checkKeys(records)
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
     }
 
     /// Appends batches that were encoded on the caller's own thread.
@@ -121,8 +141,12 @@ public actor PartitionLog<S: Storage>: Log {
         try await waitForRoom(byteCount)
         // From here to the queue nothing suspends.
         grantedBytes -= byteCount
-        if let failure { throw poisoned(by: failure) }
-        if isClosing { throw LogError(.closed, "\(directory) was closed") }
+        try checkAppendable()
+        if let fullDisk { throw fullDisk.reason }
+        if let offsets = try admit(batches) {
+            try await wait(for: offsets, acknowledge)
+            return offsets
+        }
         if acknowledge == .memory {
             let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
             startCommitting()
@@ -141,8 +165,8 @@ public actor PartitionLog<S: Storage>: Log {
     var queuedEnd: Int64 { commit.nextOffset }
     /// How many appends wait for room in the queue.
     var waitingCount: Int { roomWaiters.count }
-    /// Whether appends are turned away: the log is closed, closing or poisoned.
-    var refusesAppends: Bool { isClosing || failure != nil }
+    /// Whether appends are turned away: the log is closed, closing or poisoned, or its disk full.
+    var refusesAppends: Bool { isClosing || failure != nil || fullDisk != nil }
 
     public func close() async throws(LogError) {
         if isClosing {
@@ -153,20 +177,29 @@ public actor PartitionLog<S: Storage>: Log {
             return
         }
         isClosing = true
+        stopProbe()
         admitWaiters()
         if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await compaction.waitForEnd()
         await structure.acquire()
         defer { structure.release() }
         if let failure {
             // A poisoned log vouches for nothing: recovery decides what the disk holds.
             closeError = poisoned(by: failure)
         } else {
+            // Appends that nobody waited for may have been refused.
+            closeError = fullDisk?.reason
             do throws(StorageError) { try await settle() } catch {
                 closeError = LogError(error, while: "closing \(directory)")
             }
         }
+        // The files may be opened again as soon as this returns. A failure is in `failure`.
+        try? await active.stopWork()
         // Readers are told before the files go.
-        state.publish { $0.isClosed = true }
+        state.publish { snapshot in
+            snapshot.isClosed = true
+            snapshot.health = .closed
+        }
         await active.file.close()
         await manifest.close()
         for waiter in closeWaiters { waiter.resume() }
@@ -177,7 +210,11 @@ public actor PartitionLog<S: Storage>: Log {
     private func settle() async throws(StorageError) {
         try await active.settle()
         state.publish { [active] in $0.durableOffset = active.end.nextOffset }
-        try await writeIndexPages(includingLast: true)
+        do throws(StorageError) { try await writeIndexPages(includingLast: true) } catch {
+            // A view, which the next opening makes anew.
+            if !error.isFullDisk { throw error }
+        }
+        await writeLastProducerSnapshot()
     }
 }
 
@@ -198,12 +235,16 @@ extension PartitionLog {
         while !commit.isEmpty, failure == nil {
             await structure.acquire()
             if failure == nil {
-                do throws(StorageError) { try await commitGroup() } catch { poison(error) }
+                do throws(StorageError) { try await commitGroup() } catch {
+                    _ = await stop(after: error)
+                }
             }
             structure.release()
+            resumeGroupWaiters()
             admitWaiters()
         }
         isCommitting = false
+        resumeGroupWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -212,9 +253,15 @@ extension PartitionLog {
         let limits = GroupCommit<Waiter>.Limits(
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
+        try await noteProducers()
         let group = commit.takeGroup(room: roomInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
-        guard !group.isEmpty else { return try await rollLocked() }
+        guard !group.isEmpty else {
+            do throws(StorageError) { return try await rollLocked() } catch {
+                _ = await stop(after: error, rolling: true)
+                return
+            }
+        }
         var end = active.end
         var times = active.times
         times.lastAppendTime = storage.clock.millisecondsNow()
@@ -231,20 +278,19 @@ extension PartitionLog {
         do throws(StorageError) {
             try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
         } catch {
-            let reason = LogError(error, while: "writing to \(directory)")
+            let reason = await stop(
+                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount })
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
-            throw error
+            return
         }
         publish(group, cursors, synced: sync)
         for entry in group { entry.waiter?.resume(returning: .success(())) }
-        try await writeIndexPages(includingLast: false)
-    }
-
-    /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
-    private var roomInSegment: Int {
-        let span = active.end.nextOffset - active.header.baseOffset
-        // A batch of the largest size holds fewer records than bytes.
-        return span + Int64(configuration.maxMessageBytes) > Int64(Int32.max) ? 0 : active.room
+        startWorkAhead()
+        do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
+            // The pages wait; the segment has everything that they are made of.
+            if !error.isFullDisk { throw error }
+        }
+        await checkpointProducers()
     }
 
     private func publish(
@@ -258,6 +304,7 @@ extension PartitionLog {
                 RecordBatch(verified: $0, MemorySlice(entry.batch.block))
             }
         }
+        let change = ledger.publish(batches)
         state.publish { snapshot in
             for (cursor, batch) in zip(cursors, batches) {
                 snapshot.activeIndex.note(cursor, interval: interval)
@@ -268,6 +315,9 @@ extension PartitionLog {
                 snapshot.tail.append(batch)
             }
             snapshot.end = end
+            if let change {
+                snapshot.transactions.apply(change, highWatermark: snapshot.highWatermark)
+            }
             snapshot.statistics.groups += 1
             if synced {
                 snapshot.statistics.syncs += 1
@@ -279,6 +329,10 @@ extension PartitionLog {
     func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
+        ledger.rollBack()
+        stopProbe()
+        fullDisk = nil
+        state.publish { $0.health = .poisoned }
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 
@@ -321,7 +375,7 @@ extension PartitionLog {
     /// A log that takes no more appends lets all come and be told so.
     private func hasRoom(_ byteCount: Int) -> Bool {
         let taken = commit.queuedBytes + grantedBytes
-        return isClosing || failure != nil || taken == 0
+        return refusesAppends || taken == 0
             || taken + byteCount <= configuration.maximumQueuedBytes
     }
 

@@ -18,17 +18,23 @@ final class PartitionState<S: Storage>: Sendable {
         var end: SegmentCursor
         /// How far replicas have it; nil where there are none, and the end counts.
         var replicatedOffset: Int64?
-        /// The first offset of a transaction that was neither committed nor aborted.
-        var firstUndecidedOffset: Int64?
+        /// What is open and what was aborted.
+        var transactions = TransactionView()
         /// The offsets that truncations since the opening cut to, in their order.
         var truncations: [Int64] = []
         var durableOffset: Int64
         var tail: Tail
         var statistics = LogStatistics()
+        var recovery: RecoveryReport
         var isClosed = false
+        var health = LogHealth.writable
 
         var highWatermark: Int64 { min(replicatedOffset ?? end.nextOffset, end.nextOffset) }
-        var lastStableOffset: Int64 { min(highWatermark, firstUndecidedOffset ?? .max) }
+        var lastStableOffset: Int64 {
+            let undecided = transactions.firstUndecided(highWatermark: highWatermark) ?? .max
+            // A transaction that was open when its first records were deleted holds up the rest.
+            return min(highWatermark, max(undecided, startOffset))
+        }
 
         /// The end of what a reader of that isolation sees.
         func end(for isolation: Isolation) -> Int64 {

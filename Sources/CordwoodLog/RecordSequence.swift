@@ -1,4 +1,5 @@
-/// The batches of a log from an offset on, as they lie on disk.
+/// The batches of a log from an offset on, as they lie on disk: with the control batches that end
+/// transactions, which replicas need, but for readers of ``Isolation/committed``.
 ///
 /// Pulls: nothing is read before it is asked for, which is all the back-pressure there is. With
 /// `following` it waits at the end for more; it ends when the log is closed or the task cancelled.
@@ -53,8 +54,10 @@ public struct BatchSequence: AsyncSequence, Sendable {
         ) async throws(LogError) -> RecordBatch? {
             while batches.isEmpty {
                 if Task.isCancelled { return nil }
+                let end: Int64
                 do throws(LogError) {
                     try noteTruncations()
+                    end = log.end(for: isolation)
                     batches = try await log.read(
                         from: offset, maximumBytes: Self.readBytes, isolation: isolation)[...]
                 } catch {
@@ -63,6 +66,8 @@ public struct BatchSequence: AsyncSequence, Sendable {
                     throw error
                 }
                 if !batches.isEmpty { break }
+                // Up to here there was nothing for this reader: the rest was aborted or compacted.
+                offset = Swift.max(offset, end)
                 guard following, !log.isClosed else { return nil }
                 await log.waitForRecords(at: offset, isolation: isolation)
                 if log.isClosed { return nil }
@@ -87,7 +92,7 @@ public struct BatchSequence: AsyncSequence, Sendable {
     }
 }
 
-/// The records of a log from an offset on; see ``BatchSequence``.
+/// The records of a log from an offset on, without control records; see ``BatchSequence``.
 public struct RecordSequence: AsyncSequence, Sendable {
     public typealias Element = StoredRecord
     public typealias Failure = LogError
@@ -119,6 +124,8 @@ public struct RecordSequence: AsyncSequence, Sendable {
         ) async throws(LogError) -> StoredRecord? {
             while records.isEmpty {
                 guard let batch = try await batches.next() else { return nil }
+                // The ends of transactions are no records of anybody's.
+                if batch.isControl { continue }
                 // The first batch may begin before the offset that was asked for.
                 records = try batch.records().drop { $0.offset < start }
             }

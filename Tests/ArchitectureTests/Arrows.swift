@@ -6,7 +6,9 @@ enum Arrows {
 
     static let allowed: [String: Set<String>] = [
         "CordwoodStorage": ["CLiburing"],
-        "CordwoodLog": ["CordwoodStorage", "CCordwoodChecksum"],
+        "CordwoodLog": [
+            "CordwoodStorage", "CCordwoodChecksum", "CZlib", "CSnappy", "CLZ4", "CZstd",
+        ],
         "CordwoodVectors": ["CordwoodStorage", "CCordwoodKernels", "COpenBLAS"],
         "CordwoodCausality": [],
         "CordwoodCache": [],

@@ -162,7 +162,7 @@ import Testing
             try await log.append([Record(value: [UInt8](repeating: 1, count: 200))])
         }
         try await eventually("it waits for room") { await log.waitingCount == 1 }
-        storage.inject(Fault(.noSpace, at: 1, of: .write))
+        storage.inject(Fault(.inputOutput, at: 1, of: .write))
         storage.releaseCompletions()
         await expectLogError(.storage) { _ = try await first.value }
         await expectLogError(.poisoned) { _ = try await second.value }

@@ -7,7 +7,7 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "cordwood-bench",
         abstract: "Measures Cordwood. Prints one JSON object a line.",
         subcommands: [
-            LogCommand.self, VectorsCommand.self, ChecksumCommand.self,
+            LogCommand.self, RecordsCommand.self, VectorsCommand.self, ChecksumCommand.self,
             AppendUntilKilledCommand.self,
         ])
 }

@@ -48,7 +48,8 @@ final class Catalog<S: Storage> {
         do throws(StorageError) {
             try await log.append([edit.encode()])
         } catch {
-            failure = error
+            // A full disk has changed nothing.
+            if !error.isFullDisk { failure = error }
             throw error
         }
         apply(edit)

@@ -7,7 +7,7 @@ import CordwoodStorage
 /// anew with the surviving records' own bytes, the same base offset and last offset (so the offsets
 /// have holes), and a new maximum timestamp and CRC. Keeps room for the ranges of the survivors, so
 /// a record costs no allocation.
-struct BatchFilter {
+struct BatchFilter: Sendable {
     enum Outcome {
         /// All records stay: the batch can be copied byte for byte.
         case unchanged
@@ -141,7 +141,7 @@ struct BatchFilter {
         _ batch: UnsafeRawBufferPointer, _ header: BatchHeader, _ survey: Survey,
         records: MemoryBlock, codec: BatchRecords.Codec, horizon: Int64?
     ) -> MemoryBlock? {
-        guard let packed = codec.encode(records) else { return nil }
+        let packed = codec.encode(records)
         let byteCount = BatchHeader.byteCount + packed.count
         guard byteCount <= BatchHeader.maximumByteCount else { return nil }
         var header = header

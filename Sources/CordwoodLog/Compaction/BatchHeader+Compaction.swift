@@ -2,16 +2,6 @@ import CordwoodStorage
 
 /// What compaction reads and writes in a batch's header.
 extension BatchHeader {
-    static let codecMask: Int16 = 0x07
-    static let logAppendTimeFlag: Int16 = 0x08
-    static let transactionalFlag: Int16 = 0x10
-    static let controlFlag: Int16 = 0x20
-    static let deleteHorizonFlag: Int16 = 0x40
-
-    var isLogAppendTime: Bool { attributes & Self.logAppendTimeFlag != 0 }
-    var isTransactional: Bool { attributes & Self.transactionalFlag != 0 }
-    var isControl: Bool { attributes & Self.controlFlag != 0 }
-
     /// The time, in milliseconds since 1970, from which the batch's tombstones may go: as in Kafka
     /// since 3.1, compaction writes it in place of the base timestamp, makes the records' deltas
     /// relative to it, and sets bit 6 of the attributes. So base timestamp + delta is a record's

@@ -12,8 +12,11 @@
 /// can prepare such keys. Comparing the keys themselves would take a random read of the log for
 /// every record that has a predecessor, and keeping them here would leave the budget to the length
 /// of keys. Kafka makes the same choice with MD5, which is not keyed.
-final class CompactionMap {
-    /// How full the table may get: beyond, runs grow long (Kafka: `log.cleaner.io.buffer.load.factor`).
+///
+/// Sendable because its one owner, a pass, uses it from one step at a time.
+final class CompactionMap: @unchecked Sendable {
+    /// How full the table may get: beyond, runs grow long
+    /// (Kafka: `log.cleaner.io.buffer.load.factor`).
     static let loadFactor = 0.9
     static let slotByteCount = MemoryLayout<Slot>.stride
 

@@ -10,7 +10,7 @@ struct ProducerLastBatch: Equatable, Sendable {
 
 /// First half of a pass: notes the last offset of each key, batch by batch, from the first offset
 /// that has not been compacted. Pure.
-struct CompactionMapping {
+struct CompactionMapping: Sendable {
     let map: CompactionMap
     /// Everything before this offset is in the map.
     private(set) var end: Int64
@@ -23,6 +23,11 @@ struct CompactionMapping {
         self.map = map
         end = start
         transactions = TransactionSurvival(aborted: aborted)
+    }
+
+    /// Goes on behind a segment that cannot be read.
+    mutating func passOver(to offset: Int64) {
+        if !isCut { end = max(end, offset) }
     }
 
     /// Takes in the next batch; false when the map is full and the pass must do with less.
@@ -68,7 +73,7 @@ struct CompactionMapping {
 /// - Records of aborted transactions go; a marker stays while anything of its transaction does, and
 ///   then until its horizon.
 /// - The last batch of a producer that may still append stays, if need be without records.
-struct CompactionPass {
+struct CompactionPass: Sendable {
     private let map: CompactionMap
     private let mappedEnd: Int64
     private let now: Int64

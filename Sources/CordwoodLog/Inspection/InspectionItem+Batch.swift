@@ -10,7 +10,9 @@ extension InspectionItem {
                 "lastOffset": .integer(header.nextOffset - 1),
                 "records": .integer(Int64(header.recordCount)),
                 "bytes": .count(header.totalByteCount),
-                "codec": .text(RecordBatch.codecName(header.attributes & 0x7)),
+                "codec": .text(
+                    header.codec.map(String.init(describing:))
+                        ?? "codec \(header.attributes & BatchHeader.codecMask)"),
                 "epoch": .integer(Int64(header.partitionLeaderEpoch)),
                 "baseTimestamp": .integer(header.baseTimestamp),
                 "maxTimestamp": .integer(header.maxTimestamp),

@@ -29,6 +29,7 @@ extension SegmentEdit {
                 ("edit", "epoch"), ("epoch", .integer(Int64(epoch))),
                 ("startOffset", .integer(startOffset)),
             ]
+        case .producers(let offset): [("edit", "producers"), ("since", .integer(offset))]
         }
     }
 

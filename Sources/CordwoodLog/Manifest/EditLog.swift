@@ -17,14 +17,23 @@ package final class EditLog<File: StorageFile> {
     private let file: File
     private var end: Int
     private var sequence: UInt32
+    /// The file has space up to here; behind ``end`` it is zeros.
+    private var reservedBytes: Int
 
-    private init(file: File, identity: UInt64, end: Int, sequence: UInt32, cutBytes: Int) {
+    private init(
+        file: File, identity: UInt64, end: Int, sequence: UInt32, cutBytes: Int, reservedBytes: Int
+    ) {
         self.file = file
         self.identity = identity
         self.end = end
         self.sequence = sequence
         self.cutBytes = cutBytes
+        self.reservedBytes = reservedBytes
     }
+
+    /// Space that is kept behind the edits, so that a log on a full disk can still say that it gave
+    /// segments up.
+    package static var reserveBytes: Int { 4 << 10 }
 
     /// Writes a new file with some edits. Durable when it returns, with its directory entry.
     package static func create<S: Storage>(
@@ -32,10 +41,11 @@ package final class EditLog<File: StorageFile> {
     ) async throws(LogError) -> EditLog where S.File == File {
         let slices = slices(edits, kind: kind, identity: identity)
         do throws(StorageError) {
-            let file = try await write(slices, to: path, on: storage)
+            let end = slices.reduce(0) { $0 + $1.count }
+            let (file, reserved) = try await write(slices, to: path, on: storage)
             return EditLog(
-                file: file, identity: identity, end: slices.reduce(0) { $0 + $1.count },
-                sequence: UInt32(edits.count), cutBytes: 0)
+                file: file, identity: identity, end: end, sequence: UInt32(edits.count),
+                cutBytes: 0, reservedBytes: reserved)
         } catch { throw LogError(error, while: "creating \(path)") }
     }
 
@@ -70,18 +80,49 @@ package final class EditLog<File: StorageFile> {
                     + "sound, so this is damage, not a torn write; nothing was changed")
         }
         try await validate()
-        let cutBytes = content.count - end
+        let rest = content.unsafeBytes[end...]
+        let cutBytes = rest.lastIndex { $0 != 0 }.map { $0 + 1 - end } ?? 0
         var slices = [MemorySlice(content, 0..<end)]
-        if let edits = snapshot() {
-            slices = self.slices(edits, kind: kind, identity: identity)
-            end = slices.reduce(0) { $0 + $1.count }
-            sequence = UInt32(edits.count)
+        let edits = snapshot()
+        if let edits { slices = self.slices(edits, kind: kind, identity: identity) }
+        do throws(StorageError) {
+            let (file, reserved) = try await write(slices, to: path, on: storage)
+            if let edits { sequence = UInt32(edits.count) }
+            return EditLog(
+                file: file, identity: identity, end: slices.reduce(0) { $0 + $1.count },
+                sequence: sequence, cutBytes: cutBytes, reservedBytes: reserved)
+        } catch {
+            guard error.isFullDisk else { throw LogError(error, while: "writing \(path) anew") }
         }
         do throws(StorageError) {
-            let file = try await write(slices, to: path, on: storage)
+            let file = try await rewrite(path, content, end: end, on: storage)
             return EditLog(
-                file: file, identity: identity, end: end, sequence: sequence, cutBytes: cutBytes)
+                file: file, identity: identity, end: end, sequence: sequence, cutBytes: cutBytes,
+                reservedBytes: content.count)
         } catch { throw LogError(error, while: "writing \(path) anew") }
+    }
+
+    /// Writes a file's own content over it where there is no space for a second file: blocks that
+    /// it has already. Each sector gets the bytes that were read from it, so that a crash in between
+    /// leaves the same edits or fewer of those that were never synced.
+    private static func rewrite<S: Storage>(
+        _ path: StoragePath, _ content: MemoryBlock, end: Int, on storage: S
+    ) async throws(StorageError) -> File where S.File == File {
+        do throws(StorageError) {
+            try await storage.remove(try staged(path))
+        } catch {
+            if error.code != .notFound { throw error }
+        }
+        var zeros = ByteWriter(count: content.count - end)
+        zeros.zeros(content.count - end)
+        let file = try await storage.open(path, .readWrite)
+        let slices = [MemorySlice(content, 0..<end), MemorySlice(zeros.finish())]
+        try await file.write([FileWrite(at: 0, slices.filter { $0.count > 0 })], thenSync: true)
+        return file
+    }
+
+    private static func staged(_ path: StoragePath) throws(StorageError) -> StoragePath {
+        try path.parent.appending(path.names.last! + ".new")
     }
 
     private static func slices(
@@ -116,28 +157,75 @@ package final class EditLog<File: StorageFile> {
     /// that is half there.
     private static func write<S: Storage>(
         _ slices: [MemorySlice], to path: StoragePath, on storage: S
-    ) async throws(StorageError) -> File where S.File == File {
-        let staged = try path.parent.appending(path.names.last! + ".new")
+    ) async throws(StorageError) -> (File, reservedBytes: Int) where S.File == File {
+        let staged = try staged(path)
         let file = try await storage.open(staged, .openOrCreate)
         try await file.truncate(to: 0)
-        try await file.write([FileWrite(at: 0, slices)], thenSync: true)
+        var size = slices.reduce(0) { $0 + $1.count }
+        try await file.write([FileWrite(at: 0, slices)], thenSync: false)
+        do throws(StorageError) {
+            try await file.preallocate(to: size + reserveBytes)
+            size += reserveBytes
+        } catch {
+            // Without a reserve it works as well, until the disk is full.
+            if !error.isFullDisk { throw error }
+        }
+        try await file.sync()
         await file.close()
         try await storage.rename(staged, to: path)
         try await storage.syncDirectory(path.parent)
-        return try await storage.open(path, .readWrite)
+        return (try await storage.open(path, .readWrite), size)
     }
 
     /// Appends edits with one write and one sync; they take effect together or, after a crash, as a
-    /// prefix. After an error the file's end is unknown: the owner must stop and reopen.
+    /// prefix.
+    ///
+    /// Where there is no space for them (``StorageError/Code/noSpace`` of a write), none took
+    /// effect and the file is as it was. After any other error its end is unknown: the owner must
+    /// stop and reopen.
     package func append(_ edits: [[UInt8]]) async throws(StorageError) {
         var slices: [MemorySlice] = []
         for edit in edits {
-            slices.append(MemorySlice(EditFrame.encode(edit, sequence: sequence)))
-            sequence += 1
+            slices.append(
+                MemorySlice(EditFrame.encode(edit, sequence: sequence + UInt32(slices.count))))
         }
         let write = FileWrite(at: end, slices)
-        try await file.write([write], thenSync: true)
+        try await reserve(write.count)
+        do throws(StorageError) {
+            try await file.write([write], thenSync: true)
+        } catch {
+            if error.isFullDisk { try await cut() }
+            throw error
+        }
         end += write.count
+        sequence += UInt32(edits.count)
+    }
+
+    /// Keeps ``reserveBytes`` behind what is about to be written, and where there is no space for
+    /// that, uses them.
+    private func reserve(_ byteCount: Int) async throws(StorageError) {
+        let wanted = end + byteCount + Self.reserveBytes
+        guard reservedBytes < end + byteCount + Self.reserveBytes / 2 else { return }
+        do throws(StorageError) {
+            try await file.preallocate(to: wanted)
+            reservedBytes = wanted
+        } catch {
+            if !error.isFullDisk || end + byteCount > reservedBytes { throw error }
+        }
+    }
+
+    /// Takes back the bytes of a write that found no space, durably.
+    private func cut() async throws(StorageError) {
+        do throws(StorageError) {
+            try await file.truncate(to: end)
+            reservedBytes = end
+            try await file.sync()
+        } catch {
+            // Not to be taken for a full disk, after which the owner would go on.
+            throw StorageError(
+                .failed, operation: error.operation, path: error.path, errno: error.errno,
+                detail: "taking back an edit: \(error)")
+        }
     }
 
     package func close() async { await file.close() }

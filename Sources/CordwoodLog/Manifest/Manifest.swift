@@ -18,6 +18,8 @@ struct Manifest: Equatable {
     /// Everything before this offset has been compacted.
     private(set) var cleanedUpTo: Int64 = 0
     private(set) var epochs = EpochCache()
+    /// No batch before this offset has a producer id; nil when none in the log has.
+    private(set) var producersSince: Int64?
     /// Files that the manifest has given up or never took: to be removed.
     private(set) var garbage: Set<SegmentID> = []
 
@@ -92,6 +94,7 @@ struct Manifest: Equatable {
                 throw Self.contradiction(
                     "begins epoch \(epoch) at offset \(offset)", "one after \(epochs.latest)")
             }
+        case .producers(let offset): producersSince = min(producersSince ?? offset, offset)
         }
     }
 
@@ -161,6 +164,7 @@ struct Manifest: Equatable {
             sealed.append(kept)
         }
         epochs.truncate(to: offset)
+        producersSince = producersSince.map { min($0, offset) }
         cleanedUpTo = min(cleanedUpTo, offset)
     }
 
@@ -183,6 +187,7 @@ struct Manifest: Equatable {
         if let truncatedTo { edits.append(.truncate(to: truncatedTo, keeping: nil)) }
         edits += garbage.sorted().map { .stage($0) }
         edits += epochs.entries.map { .epoch($0.epoch, startOffset: $0.startOffset) }
+        if let producersSince { edits.append(.producers(since: producersSince)) }
         if startOffset > 0 { edits.append(.startOffset(startOffset)) }
         if cleanedUpTo > 0 {
             edits.append(.replace(removing: [], with: [], cleanedUpTo: cleanedUpTo))

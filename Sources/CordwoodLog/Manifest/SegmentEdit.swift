@@ -22,6 +22,8 @@ enum SegmentEdit: Equatable {
     case truncate(to: Int64, keeping: SegmentInfo?)
     /// A leader epoch begins.
     case epoch(Int32, startOffset: Int64)
+    /// The first batch with a producer id lies at this offset or behind it.
+    case producers(since: Int64)
 }
 
 /// The layouts of edits, "Edits of a manifest" in `docs/file-formats.md`.
@@ -39,6 +41,7 @@ extension SegmentEdit {
     private static let removeKind: UInt8 = 10
     private static let truncateKind: UInt8 = 11
     private static let epochKind: UInt8 = 12
+    private static let producersKind: UInt8 = 13
 
     func encode() -> [UInt8] {
         var bytes = EditBytes()
@@ -81,6 +84,9 @@ extension SegmentEdit {
             bytes.append(Self.epochKind)
             bytes.append(UInt32(bitPattern: epoch))
             bytes.append(startOffset)
+        case .producers(let offset):
+            bytes.append(Self.producersKind)
+            bytes.append(offset)
         }
         return bytes.bytes
     }
@@ -135,6 +141,7 @@ extension SegmentEdit {
                 epoch >= 0, let offset = reader.offset()
             else { return nil }
             return .epoch(epoch, startOffset: offset)
+        case producersKind: return reader.offset().map { .producers(since: $0) }
         default: return nil
         }
     }

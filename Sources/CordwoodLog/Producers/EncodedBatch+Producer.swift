@@ -1,18 +1,9 @@
 import CordwoodStorage
 
 extension BatchHeader {
-    /// Bits of ``attributes``.
-    static let transactionalBit: Int16 = 1 << 4
-    static let controlBit: Int16 = 1 << 5
-
-    static let attributesPosition = 21
     static let producerIDPosition = 43
     static let producerEpochPosition = 51
     static let baseSequencePosition = 53
-
-    var isTransactional: Bool { attributes & Self.transactionalBit != 0 }
-    /// Whether the batch holds no records of a caller but the end of a transaction.
-    var isControl: Bool { attributes & Self.controlBit != 0 }
 }
 
 extension EncodedBatch {
@@ -22,18 +13,26 @@ extension EncodedBatch {
         stamp(
             producerID: sequence.producerID, epoch: sequence.epoch,
             baseSequence: sequence.baseSequence,
-            attributes: sequence.isTransactional ? BatchHeader.transactionalBit : 0)
+            attributes: sequence.isTransactional ? BatchHeader.transactionalFlag : 0)
+    }
+
+    /// What the producers' rules look at; nil for a batch without a producer. O(1).
+    var producer: ProducerBatch? {
+        let batch = MemorySlice(block)
+        return BatchHeader(batch.unsafeBytes).flatMap { header in
+            header.producerID < 0 ? nil : ProducerBatch(RecordBatch(verified: header, batch))
+        }
     }
 
     /// The control batch that ends a transaction.
     static func marker(
         _ control: ControlRecord, producerID: Int64, epoch: Int16, now: Int64
     ) throws(LogError) -> EncodedBatch {
-        let encoder = RecordBatchEncoder(maximumBatchBytes: BatchHeader.maximumByteCount)
+        let encoder = RecordBatchEncoder(maxMessageBytes: BatchHeader.maximumByteCount)
         let batch = try encoder.encode([control.record(timestamp: now)], now: now)[0]
         batch.stamp(
             producerID: producerID, epoch: epoch, baseSequence: -1,
-            attributes: BatchHeader.transactionalBit | BatchHeader.controlBit)
+            attributes: BatchHeader.transactionalFlag | BatchHeader.controlFlag)
         return batch
     }
 

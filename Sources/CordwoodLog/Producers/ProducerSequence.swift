@@ -56,3 +56,17 @@ public struct AbortedTransaction: Sendable, Hashable {
         self.lastStableOffset = lastStableOffset
     }
 }
+
+/// What a log knows of a producer.
+public struct ProducerDescription: Sendable, Hashable {
+    public var producerID: Int64
+    public var epoch: Int16
+    /// The number of its last record in this epoch; nil before the first.
+    public var lastSequence: Int32?
+    /// The largest timestamp of its newest batch.
+    public var lastTimestamp: Int64
+    /// Of the newest marker; nil before the first.
+    public var coordinatorEpoch: Int32?
+    /// Where its open transaction begins.
+    public var transactionStart: Int64?
+}

@@ -12,6 +12,9 @@ extension RecordBatch {
     /// Whether the batch ends a transaction and holds no records of a caller.
     public var isControl: Bool { header?.isControl ?? false }
 
+    /// Whether the batch belongs to a transaction, as records or as its end.
+    public var isTransactional: Bool { header?.isTransactional ?? false }
+
     /// How a control batch ends its transaction; nil for other batches, and for a control batch of
     /// a kind that this version does not know or whose record compaction has removed.
     public var marker: TransactionMarker? { control?.marker }
@@ -20,6 +23,16 @@ extension RecordBatch {
     var control: ControlRecord? {
         guard isControl, let record = (try? records())?.first else { return nil }
         return ControlRecord(key: record.key, value: record.value)
+    }
+
+    /// The same as ``producer`` not being nil, for the price of one load.
+    var hasProducer: Bool {
+        withExtendedLifetime(bytes) {
+            let place = BatchHeader.producerIDPosition
+            guard bytes.count >= BatchHeader.byteCount else { return false }
+            let id = bytes.unsafeBytes.loadUnaligned(fromByteOffset: place, as: Int64.self)
+            return Int64(bigEndian: id) >= 0
+        }
     }
 
     private var header: BatchHeader? {

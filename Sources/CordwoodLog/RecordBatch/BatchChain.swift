@@ -2,7 +2,7 @@ import CCordwoodChecksum
 
 /// CRC-32C (Castagnoli), continued from `seed`: the polynomial of Kafka's batches, iSCSI and ext4.
 @inline(__always)
-func crc32c(_ bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
+package func crc32c(_ bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
     cordwood_crc32c(seed, bytes.baseAddress, bytes.count)
 }
 

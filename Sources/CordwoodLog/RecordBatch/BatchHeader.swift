@@ -24,9 +24,11 @@ struct BatchHeader {
     /// The largest batch that any configuration may allow; a length above it is damage.
     static let maximumByteCount = 64 << 20
 
+    static let batchLengthPosition = 8
     static let leaderEpochPosition = 12
     static let magicPosition = 16
     static let checksumPosition = 17
+    static let attributesPosition = 21
     static let maxTimestampPosition = 35
 
     var baseOffset: Int64
@@ -55,11 +57,11 @@ struct BatchHeader {
             T(bigEndian: bytes.loadUnaligned(fromByteOffset: position, as: type))
         }
         baseOffset = field(0, Int64.self)
-        batchLength = field(8, Int32.self)
+        batchLength = field(Self.batchLengthPosition, Int32.self)
         partitionLeaderEpoch = field(12, Int32.self)
         magic = field(Self.magicPosition, Int8.self)
         checksum = field(Self.checksumPosition, UInt32.self)
-        attributes = field(21, Int16.self)
+        attributes = field(Self.attributesPosition, Int16.self)
         lastOffsetDelta = field(23, Int32.self)
         baseTimestamp = field(27, Int64.self)
         maxTimestamp = field(Self.maxTimestampPosition, Int64.self)

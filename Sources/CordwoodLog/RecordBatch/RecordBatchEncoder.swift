@@ -1,31 +1,31 @@
-package import CordwoodStorage
-
-/// A batch that is ready to be appended: its bytes are final but for the base offset and the leader
-/// epoch, which the log sets when it gives the batch its place.
-package struct EncodedBatch: Sendable {
-    package let block: MemoryBlock
-    package let recordCount: Int
-
-    package var byteCount: Int { block.count }
-
-    /// Milliseconds since 1970-01-01 UTC.
-    var maxTimestamp: Int64 {
-        Int64(
-            bigEndian: block.unsafeBytes.loadUnaligned(
-                fromByteOffset: BatchHeader.maxTimestampPosition, as: Int64.self))
-    }
-}
+import CordwoodStorage
 
 /// Turns records into Kafka record batches of version 2, one allocation a batch.
 ///
 /// The size is computed first and the bytes are written once, so a record costs no allocation; the
 /// CRC runs over the block while it is still in cache.
+///
+/// Batches are planned by their uncompressed size: none passes the maximum even before it is
+/// compressed, so what is read back never inflates to more. A batch that its codec does not make
+/// smaller is written without one.
 package struct RecordBatchEncoder {
     private let maxMessageBytes: Int
+    private let compressionType: CompressionType
 
-    package init(maxMessageBytes: Int) { self.maxMessageBytes = maxMessageBytes }
+    package init(maxMessageBytes: Int, compressionType: CompressionType = .producer) {
+        self.maxMessageBytes = maxMessageBytes
+        self.compressionType = compressionType
+    }
 
-    /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes).
+    /// Encodes as a log of this configuration does.
+    package init(_ configuration: LogConfiguration) {
+        self.init(
+            maxMessageBytes: configuration.maxMessageBytes,
+            compressionType: configuration.compressionType)
+    }
+
+    /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
+    /// and the codec's work.
     ///
     /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge``
     /// naming the record that no batch can hold.
@@ -35,6 +35,13 @@ package struct RecordBatchEncoder {
             batches.append(write(records[start..<plan.end], plan))
         }
         return batches
+    }
+
+    /// How many records go into each batch of ``encode(_:now:)``. O(records).
+    package func batchCounts(_ records: [Record], now: Int64) throws(LogError) -> [Int] {
+        var counts: [Int] = []
+        try forEachPlan(records, now: now) { start, plan in counts.append(plan.end - start) }
+        return counts
     }
 
     /// Throws what ``encode(_:now:)`` would throw, and writes nothing. O(records).
@@ -142,12 +149,10 @@ package struct RecordBatchEncoder {
                 Self.write(header.value, to: &writer)
             }
         }
-        let block = writer.finish()
-        let checksum = crc32c(
-            UnsafeRawBufferPointer(rebasing: block.unsafeBytes[BatchHeader.checksummedFrom...]))
-        block.unsafeMutableBytes.storeBytes(
-            of: checksum.bigEndian, toByteOffset: BatchHeader.checksumPosition, as: UInt32.self)
-        return EncodedBatch(block: block, recordCount: records.count)
+        let plain = EncodedBatch(block: writer.finish(), recordCount: records.count)
+        let batch = plain.compressed(as: compressionType) ?? plain
+        batch.seal()
+        return batch
     }
 
     private static func write(_ field: [UInt8]?, to writer: inout ByteWriter) {
@@ -162,17 +167,5 @@ package struct RecordBatchEncoder {
             writer.varint(Int64(bytes.count))
             writer.bytes(UnsafeRawBufferPointer(bytes))
         }
-    }
-}
-
-extension EncodedBatch {
-    /// Gives the batch its place. Only the log that is about to write it calls this, once, before
-    /// any other thread sees the bytes; the CRC does not cover them.
-    func assign(baseOffset: Int64, epoch: Int32) {
-        let bytes = block.unsafeMutableBytes
-        bytes.storeBytes(of: baseOffset.bigEndian, toByteOffset: 0, as: Int64.self)
-        bytes.storeBytes(
-            of: epoch.bigEndian, toByteOffset: BatchHeader.leaderEpochPosition,
-            as: Int32.self)
     }
 }

@@ -159,8 +159,13 @@ struct TailScan {
         chainIsWhole = false
     }
 
-    /// The length of `bytes` without the zeros at its end.
+    /// The length of `bytes` without the zeros at its end. By words: there may be many of them.
     private static func writtenByteCount(_ bytes: UnsafeRawBufferPointer) -> Int {
-        bytes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+        let word = MemoryLayout<UInt64>.size
+        var count = bytes.count
+        while count >= word, bytes.loadUnaligned(fromByteOffset: count - word, as: UInt64.self) == 0
+        { count -= word }
+        while count > 0, bytes[count - 1] == 0 { count -= 1 }
+        return count
     }
 }

@@ -13,12 +13,26 @@ final class ActiveSegment<S: Storage> {
     private(set) var durable: SegmentCursor
     /// Of all batches before ``end``.
     private(set) var times: SegmentTimes
+    /// The log's clock at the first append, where this process made it.
+    private(set) var firstAppendTime: Int64?
     private var durableTimes: SegmentTimes
     private var watermarkSequence: UInt64
-    /// The file reaches this far; bytes behind ``end`` are zeros.
-    private var reservedBytes: Int
     /// The size that it may grow to.
     var segmentBytes: Int
+
+    // Beside the appends: ActiveSegment+Ahead.swift.
+
+    /// Space behind ``end``, which reads as zeros.
+    var space: SpaceAhead
+    /// Bytes appended since the log was opened and, of them, those in synced groups.
+    var appendedBytes = 0
+    var syncedBytes = 0
+    /// The system was asked to write back what lies before.
+    var writtenBack = 0
+    var isSyncing = false
+    var syncFailure: StorageError?
+    var isStopped = false
+    var waiters: [CheckedContinuation<Void, Never>] = []
 
     init(
         file: S.File, header: SegmentHeader, end: SegmentCursor, times: SegmentTimes = .init(),
@@ -31,13 +45,9 @@ final class ActiveSegment<S: Storage> {
         self.times = times
         durableTimes = times
         self.watermarkSequence = watermarkSequence
-        reservedBytes = end.position
+        space = SpaceAhead(end: end.position, limits: configuration.spaceAhead)
         segmentBytes = configuration.segmentBytes
     }
-
-    /// How much space is reserved at a time: each step costs a journal commit, so not every group
-    /// should, and an idle log should not hold much.
-    private static var reservationBytes: Int { 16 << 20 }
 
     /// Bytes that still fit.
     var room: Int { segmentBytes - end.position }
@@ -107,35 +117,64 @@ final class ActiveSegment<S: Storage> {
         _ batches: [EncodedBatch], to newEnd: SegmentCursor, times newTimes: SegmentTimes,
         sync: Bool
     ) async throws(StorageError) {
-        if newEnd.position > reservedBytes {
-            let wanted = max(newEnd.position, reservedBytes + Self.reservationBytes)
-            reservedBytes = max(newEnd.position, min(wanted, segmentBytes))
-            try await file.preallocate(to: reservedBytes)
-        }
+        space.claim(upTo: newEnd.position)
+        try await waitForWork(before: newEnd.position, syncs: sync)
+        try await reserve(newEnd.position - end.position)
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
             groupWasSynced: sync, times: durableTimes)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
         try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
+        appendedBytes += newEnd.position - end.position
+        if sync { syncedBytes += newEnd.position - end.position }
+        if end.position == SegmentHeader.byteCount { firstAppendTime = newTimes.lastAppendTime }
         end = newEnd
         times = newTimes
-        if sync {
-            durable = newEnd
-            durableTimes = newTimes
+        if sync { noteDurable(newEnd, newTimes) }
+    }
+
+    /// Makes sure that there is space for so many bytes behind ``end``, in the path of an append: the
+    /// first of a segment, or where what runs ahead was overtaken. After an error the space is what
+    /// it was.
+    func reserve(_ byteCount: Int) async throws(StorageError) {
+        let needed = end.position + byteCount
+        guard needed > space.reserved else { return }
+        let wanted = space.beginReserving(upTo: needed, limit: segmentBytes)
+        do throws(StorageError) {
+            do throws(StorageError) { try await file.preallocate(to: wanted) } catch {
+                guard error.code == .noSpace, wanted > needed else { throw error }
+                // The last of a disk is used, too.
+                try await file.preallocate(to: needed)
+                space.endReserving(needed)
+                return
+            }
+        } catch {
+            space.endReserving(nil)
+            throw error
         }
+        space.endReserving(wanted)
+    }
+
+    func noteDurable(_ place: SegmentCursor, _ placeTimes: SegmentTimes) {
+        durable = place
+        durableTimes = placeTimes
+    }
+
+    /// Makes what was written durable, as a group of no batches: its watermark says how far.
+    func flush() async throws(StorageError) {
+        try await write([], to: end, times: times, sync: true)
     }
 
     /// Makes all of the segment durable, with a watermark at its end, and gives back the space
     /// behind it. For closing, sealing, and before a recovered segment is served; with `sealing`
     /// the segment's own seal says so too.
     func settle(sealing: Bool = false) async throws(StorageError) {
+        try await stopWork()
         try await file.truncate(to: end.position)
-        reservedBytes = end.position
         // First the data, then the watermark that claims it.
         try await file.sync()
-        durable = end
-        durableTimes = times
+        noteDurable(end, times)
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: end, groupEnd: end.position,
@@ -146,6 +185,8 @@ final class ActiveSegment<S: Storage> {
             writes.append(FileWrite(at: SealSlot.position, [MemorySlice(seal)]))
         }
         try await file.write(writes, thenSync: true)
+        space.cut(to: end.position)
+        isStopped = false
     }
 
     /// What the manifest will know of it when it is sealed now.
@@ -177,6 +218,8 @@ final class ActiveSegment<S: Storage> {
             position = step.upperBound
         }
         try await settle()
+        isStopped = false
+        space = SpaceAhead(end: end.position, limits: space.limits)
     }
 
     /// How much of a segment is read or written at a time.

@@ -8,7 +8,7 @@ import CordwoodStorage
 final class SealedSegment<S: Storage>: Sendable {
     let info: SegmentInfo
     let header: SegmentHeader
-    private let rules: BatchRules
+    let rules: BatchRules
     private let directory: StoragePath
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
@@ -129,7 +129,7 @@ final class SealedSegment<S: Storage>: Sendable {
         }
     }
 
-    private func map() async throws(LogError) -> MemoryBlock {
+    func map() async throws(LogError) -> MemoryBlock {
         let size: Int
         do throws(StorageError) {
             let file = try await storage.open(path, .read)

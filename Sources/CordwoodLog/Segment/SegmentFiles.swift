@@ -37,6 +37,14 @@ enum SegmentFiles {
         return SegmentID(name: name.dropLast(4))
     }
 
+    /// The offset that a producer snapshot's name states; nil for another file.
+    static func offset(ofSnapshotNamed name: String) -> Int64? {
+        guard name.hasSuffix(".snapshot"), let id = SegmentID(name: name.dropLast(9)),
+            id.generation == 0
+        else { return nil }
+        return id.baseOffset
+    }
+
     private static func path(
         _ id: SegmentID, _ suffix: String, in directory: StoragePath
     ) -> StoragePath {

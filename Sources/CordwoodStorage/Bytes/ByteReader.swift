@@ -7,9 +7,9 @@ package struct ByteReader {
     @usableFromInline let bytes: UnsafeRawBufferPointer
     @usableFromInline var cursor: Int
 
-    package var position: Int { cursor }
+    @inlinable package var position: Int { cursor }
 
-    package init(_ bytes: UnsafeRawBufferPointer, at position: Int = 0) {
+    @inlinable package init(_ bytes: UnsafeRawBufferPointer, at position: Int = 0) {
         self.bytes = bytes
         cursor = position
     }
@@ -17,13 +17,14 @@ package struct ByteReader {
     @inlinable package var remaining: Int { bytes.count - cursor }
 
     /// Advances over `count` bytes, or returns nil and stays where it is.
-    package mutating func skip(_ count: Int) -> Void? {
+    @inlinable package mutating func skip(_ count: Int) -> Void? {
         guard count >= 0, count <= remaining else { return nil }
         cursor += count
         return ()
     }
 
-    // The generic functions are inlinable so that other modules compile them for their types.
+    // Inlinable: the generic functions so that other modules compile them for their types, the
+    // others because parsers call them some ten times a record.
 
     @inlinable
     package mutating func littleEndian<T: FixedWidthInteger>(_ type: T.Type = T.self) -> T? {
@@ -35,7 +36,7 @@ package struct ByteReader {
         raw(type).map { T(bigEndian: $0) }
     }
 
-    package mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
+    @inlinable package mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, count <= remaining else { return nil }
         defer { cursor += count }
         return UnsafeRawBufferPointer(rebasing: bytes[cursor..<cursor + count])
@@ -43,7 +44,17 @@ package struct ByteReader {
 
     /// A zigzag varint of at most 64 bits, as Kafka's records use. Refuses more than ten bytes,
     /// and a tenth byte that would overflow.
-    package mutating func varint() -> Int64? {
+    @inlinable package mutating func varint() -> Int64? {
+        // Nearly all lengths and differences in a record take one byte.
+        if cursor < bytes.count, bytes[cursor] < 0x80 {
+            let byte = UInt64(bytes[cursor])
+            cursor += 1
+            return Int64(bitPattern: byte >> 1) ^ -Int64(bitPattern: byte & 1)
+        }
+        return longVarint()
+    }
+
+    @usableFromInline mutating func longVarint() -> Int64? {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         var place = cursor
@@ -62,7 +73,7 @@ package struct ByteReader {
     }
 
     /// A varint that must fit in 32 bits, such as a length or a delta.
-    package mutating func varint32() -> Int32? {
+    @inlinable package mutating func varint32() -> Int32? {
         let start = cursor
         guard let wide = varint(), let value = Int32(exactly: wide) else {
             cursor = start

@@ -4,13 +4,19 @@
 /// the end is a bug of this library and traps.
 package struct ByteWriter: ~Copyable {
     package let block: MemoryBlock
+    /// The block's bytes, which live as long as it does.
+    @usableFromInline let target: UnsafeMutableRawBufferPointer
     @usableFromInline var cursor = 0
 
-    package var position: Int { cursor }
+    @inlinable package var position: Int { cursor }
 
-    package init(count: Int) { block = MemoryBlock(count: count) }
+    package init(count: Int) {
+        block = MemoryBlock(count: count)
+        target = block.unsafeMutableBytes
+    }
 
-    // The generic functions are inlinable so that other modules compile them for their types.
+    // Inlinable: the generic functions so that other modules compile them for their types, the
+    // others because an encoder calls them some ten times a record.
 
     @inlinable package mutating func littleEndian<T: FixedWidthInteger>(_ value: T) {
         raw(value.littleEndian)
@@ -20,27 +26,28 @@ package struct ByteWriter: ~Copyable {
         raw(value.bigEndian)
     }
 
-    package mutating func bytes(_ bytes: UnsafeRawBufferPointer) {
-        precondition(bytes.count <= block.count - position)
-        block.unsafeMutableBytes.baseAddress!.advanced(by: position)
-            .copyMemory(
-                from: bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, byteCount: bytes.count)
+    @inlinable package mutating func bytes(_ bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count <= target.count - cursor)
+        if let source = bytes.baseAddress {
+            target.baseAddress!.advanced(by: cursor)
+                .copyMemory(from: source, byteCount: bytes.count)
+        }
         cursor += bytes.count
     }
 
-    package mutating func bytes(_ bytes: [UInt8]) {
+    @inlinable package mutating func bytes(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { self.bytes($0) }
     }
 
     package mutating func zeros(_ count: Int) {
         precondition(count >= 0 && count <= block.count - position)
-        block.unsafeMutableBytes.baseAddress!.advanced(by: position)
+        target.baseAddress!.advanced(by: position)
             .initializeMemory(as: UInt8.self, repeating: 0, count: count)
         cursor += count
     }
 
     /// A zigzag varint, as Kafka's records use.
-    package mutating func varint(_ value: Int64) {
+    @inlinable package mutating func varint(_ value: Int64) {
         var rest = UInt64(bitPattern: (value << 1) ^ (value >> 63))
         while rest >= 0x80 {
             raw(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -50,7 +57,7 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// The bytes that ``varint(_:)`` writes for `value`: 1 to 10.
-    package static func varintCount(_ value: Int64) -> Int {
+    @inlinable package static func varintCount(_ value: Int64) -> Int {
         let zigzag = UInt64(bitPattern: (value << 1) ^ (value >> 63))
         return max(1, (70 - zigzag.leadingZeroBitCount) / 7)
     }
@@ -69,8 +76,8 @@ package struct ByteWriter: ~Copyable {
     }
 
     @inlinable mutating func raw<T: FixedWidthInteger>(_ value: T) {
-        precondition(MemoryLayout<T>.size <= block.count - cursor)
-        block.unsafeMutableBytes.storeBytes(of: value, toByteOffset: cursor, as: T.self)
+        precondition(MemoryLayout<T>.size <= target.count - cursor)
+        target.storeBytes(of: value, toByteOffset: cursor, as: T.self)
         cursor += MemoryLayout<T>.size
     }
 }

@@ -91,7 +91,8 @@ struct WriteProgress {
         case 0: chainSynced = true
         // Cancelled means never begun, because a write before it was cut short.
         case ECANCELED: hold = hold ?? ECANCELED
-        case let number: failure = failure ?? (number, .fdatasync)
+        // Whatever else failed: only a failed sync may have lost what was written before.
+        case let number: failure = (number, .fdatasync)
         }
     }
 

@@ -23,10 +23,13 @@ struct KeyedBatch {
 
     /// Encodes records; `change` alters the header, before the CRC is made.
     init(
-        _ records: [Record], baseOffset: Int64, change: (inout BatchHeader) -> Void = { _ in }
+        _ records: [Record], baseOffset: Int64, compressionType: CompressionType = .producer,
+        change: (inout BatchHeader) -> Void = { _ in }
     ) throws {
-        let encoded = try RecordBatchEncoder(maxMessageBytes: 1 << 20).encode(records, now: 0)[0]
-        encoded.assign(baseOffset: baseOffset)
+        let encoded = try RecordBatchEncoder(
+            maxMessageBytes: 1 << 20, compressionType: compressionType
+        ).encode(records, now: 0)[0]
+        encoded.assign(baseOffset: baseOffset, epoch: 0)
         var header = try #require(BatchHeader(encoded.block.unsafeBytes))
         change(&header)
         var writer = ByteWriter(count: encoded.block.count)
@@ -41,7 +44,8 @@ struct KeyedBatch {
         try self.init(block)
     }
 
-    /// A few records of few keys, some without a value, some without a key, some with headers.
+    /// A few records of few keys, some without a value, some without a key, some with headers, with
+    /// any codec.
     init(random: inout SplitMix64, baseOffset: Int64, keys: Int = 10) throws {
         let records = (0..<1 + random.below(8)).map { _ in
             Record(
@@ -52,7 +56,8 @@ struct KeyedBatch {
                     ? [RecordHeader(key: "h", value: random.coin() ? nil : [1, 2])] : [],
                 timestamp: 1_700_000_000_000 + Int64(random.below(100_000)))
         }
-        try self.init(records, baseOffset: baseOffset)
+        let codec = Codec.allCases[random.below(Codec.allCases.count)]
+        try self.init(records, baseOffset: baseOffset, compressionType: codec.defaultType)
     }
 
     func filter(

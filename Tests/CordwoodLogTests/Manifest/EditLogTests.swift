@@ -39,14 +39,20 @@ import Testing
 
     @Test func aTornEditIsCutAtEveryByte() async throws {
         let (whole, edits, starts) = try await sample()
-        let size = try #require(whole.contents(of: try path("edits"))).count
-        for count in 32..<size {
+        let bytes = try #require(whole.contents(of: try path("edits")))
+        let size = starts[2] + 12 + edits[2].count
+        #expect(bytes.count >= size + Log.reserveBytes / 2)
+        #expect(bytes[size...].allSatisfy { $0 == 0 })
+        for count in 32...size {
             let (storage, _, _) = try await sample()
             try storage.cut(path("edits"), to: count)
             let kept = (starts.dropFirst() + [size]).filter { $0 <= count }.count
             let (log, found) = try await open(storage)
             #expect(found == Array(edits[..<kept]), "cut to \(count)")
-            #expect(log.cutBytes == count - (starts + [size])[kept], "cut to \(count)")
+            // Zeros are space that was reserved.
+            let rest = bytes[(starts + [size])[kept]..<count]
+            let torn = rest.lastIndex { $0 != 0 }.map { $0 + 1 - rest.startIndex } ?? 0
+            #expect(log.cutBytes == torn, "cut to \(count)")
             // What is appended next follows what was kept.
             try await log.append([[9]])
             storage.crash(.dropUnsynced)
@@ -61,13 +67,16 @@ import Testing
     }
 
     @Test func everyFlippedByteIsRefusedOrCutOffTheEnd() async throws {
-        let (whole, edits, starts) = try await sample()
-        let good = try #require(whole.contents(of: try path("edits")))
-        for byte in good.indices {
+        let (_, edits, starts) = try await sample()
+        let size = starts[2] + 12 + edits[2].count
+        // Of the reserve behind the edits a part has to do.
+        for byte in 0..<size + 100 {
             let (storage, _, _) = try await sample()
             try storage.flip(path("edits"), byte: byte, mask: 0x40)
             let bad = storage.contents(of: try path("edits"))
-            if byte >= starts[2] {
+            if byte >= size {
+                #expect(try await open(storage).edits == edits, "byte \(byte)")
+            } else if byte >= starts[2] {
                 // The last edit: it cannot be told from a torn one.
                 #expect(try await open(storage).edits == Array(edits[..<2]), "byte \(byte)")
             } else {
@@ -138,6 +147,33 @@ import Testing
             if log != nil { break }
         }
         #expect(k > 4)
+    }
+
+    /// Edits that fit the reserve are taken on a full disk; one that does not changes nothing.
+    @Test func theReserveTakesEditsOnAFullDisk() async throws {
+        let (storage, edits, _) = try await sample()
+        let (log, _) = try await open(storage)
+        storage.capacityBytes = storage.usedBytes
+        var kept = edits
+        for number in 0..<1000 {
+            let edit = [UInt8](repeating: UInt8(number % 250 + 1), count: 90)
+            do {
+                try await log.append([edit])
+                kept.append(edit)
+            } catch {
+                #expect(error.isFullDisk, "\(error)")
+                break
+            }
+        }
+        #expect(kept.count > 20 && kept.count < 1000)
+        // Nor does a full disk keep it from being opened, with what was taken.
+        await log.close()
+        let (again, found) = try await open(storage)
+        #expect(found == kept && again.cutBytes == 0)
+        storage.capacityBytes = nil
+        try await again.append([[1]])
+        storage.crash(.dropUnsynced)
+        #expect(try await open(storage).edits == kept + [[1]])
     }
 
     /// Lengths that lie, with a right checksum where one can be had.

@@ -178,7 +178,10 @@ import Testing
             do throws(LogError) {
                 return try RecordBatch(verified: header, slice).records()
             } catch {
-                #expect(error.code == .malformedRecord || error.code == .unsupportedCodec)
+                let codes: [LogError.Code] = [
+                    .malformedRecord, .unsupportedCodec, .malformedCompression,
+                ]
+                #expect(codes.contains(error.code))
                 return nil
             }
         } catch {
@@ -251,14 +254,14 @@ import Testing
         #expect(try tryDecode(last, nextOffset: .max - 1) == nil)
     }
 
-    @Test func compressedBatchesAreRefusedByName() async throws {
-        for (codec, name) in [(1, "gzip"), (2, "snappy"), (3, "lz4"), (4, "zstd"), (7, "codec 7")] {
+    @Test func codecsThatKafkaDoesNotNameAreRefused() async throws {
+        for codec in 5...7 {
             var bytes = try sample()
             bytes[22] = UInt8(codec)
             seal(&bytes)
             let compressed = try batch(bytes)
             let error = await expectLogError(.unsupportedCodec) { _ = try compressed.records() }
-            #expect(error?.message.contains(name) == true)
+            #expect(error?.message.contains("codec \(codec)") == true)
         }
     }
 }

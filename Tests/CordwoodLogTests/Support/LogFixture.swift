@@ -45,6 +45,15 @@ extension LogConfiguration {
     }
 }
 
+extension SpaceAhead.Limits {
+    /// Work beside the appends from the first one on, a page at a time.
+    static var small: Self {
+        Self(
+            firstBytes: 1, windowBytes: 12 << 10, stepBytes: 4096, reservationBytes: 12 << 10,
+            writebackBytes: 700, unsyncedBytes: 1500)
+    }
+}
+
 extension Log {
     /// Every record from `start` to the end, in order.
     func all(from start: Int64? = nil) async throws -> [StoredRecord] {

@@ -1,0 +1,67 @@
+import CordwoodStorage
+
+/// The files of a segment that compaction writes. Nothing of it counts before the manifest names it,
+/// so a failure leaves only files to be removed.
+///
+/// Owned by one pass, which alone calls it.
+final class CompactedSegment<S: Storage> {
+    /// How much is written between two syncs: a sync of a whole segment at its end would hold up
+    /// those of the appends.
+    private static var syncBytes: Int { 8 << 20 }
+
+    var builder: SegmentBuilder
+    private let file: S.File
+    private let index: IndexFile<S, OffsetIndex>
+    private let timeIndex: IndexFile<S, TimeIndex>
+    private var unsyncedBytes = 0
+
+    private init(
+        _ builder: SegmentBuilder, file: S.File, index: IndexFile<S, OffsetIndex>,
+        timeIndex: IndexFile<S, TimeIndex>
+    ) {
+        self.builder = builder
+        self.file = file
+        self.index = index
+        self.timeIndex = timeIndex
+    }
+
+    /// Begins a segment whose name the manifest has staged.
+    static func create(
+        _ header: SegmentHeader, in directory: StoragePath, on storage: S,
+        configuration: LogConfiguration
+    ) async throws(StorageError) -> CompactedSegment {
+        let file = try await storage.open(
+            SegmentFiles.log(header.id, in: directory), .openOrCreate)
+        try await file.truncate(to: 0)
+        return CompactedSegment(
+            SegmentBuilder(header, indexIntervalBytes: configuration.indexIntervalBytes),
+            file: file,
+            index: IndexFile(header: header, directory: directory, storage: storage),
+            timeIndex: IndexFile(header: header, directory: directory, storage: storage))
+    }
+
+    /// Writes what the builder holds.
+    func flush() async throws(StorageError) {
+        guard let write = builder.takePending() else { return }
+        unsyncedBytes += write.count
+        let syncs = unsyncedBytes >= Self.syncBytes
+        try await file.write([write], thenSync: syncs)
+        if syncs { unsyncedBytes = 0 }
+    }
+
+    /// Makes the segment and its indexes durable, with their names.
+    func finish(lastAppendTime: Int64) async throws(LogError) -> SegmentInfo {
+        let (info, page) = builder.finish(lastAppendTime: lastAppendTime)
+        do throws(StorageError) {
+            try await flush()
+            try await file.write(page, thenSync: true)
+            await file.close()
+        } catch { throw LogError(error, while: "writing a compacted segment") }
+        // Also makes the names durable.
+        try await index.replace(with: builder.index)
+        try await timeIndex.replace(with: builder.timeIndex)
+        return info
+    }
+
+    func close() async { await file.close() }
+}

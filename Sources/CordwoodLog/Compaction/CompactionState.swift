@@ -1,0 +1,25 @@
+/// What a log remembers of its compactions while it is open.
+///
+/// Not thread-safe: the log, an actor, owns it.
+final class CompactionState {
+    /// Whether a pass runs; there is one at a time.
+    private(set) var isRunning = false
+    /// Why the last pass failed; nil once one succeeds.
+    var failure: LogError?
+    /// Damaged segments, which are left as they are.
+    var passedOver: Set<SegmentID> = []
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+
+    func begin() { isRunning = true }
+
+    func end() {
+        isRunning = false
+        for waiter in waiters { waiter.resume() }
+        waiters = []
+    }
+
+    /// Returns once no pass runs.
+    func waitForEnd() async {
+        if isRunning { await withCheckedContinuation { waiters.append($0) } }
+    }
+}
