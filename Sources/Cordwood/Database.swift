@@ -108,7 +108,7 @@ protocol DatabaseRegistry: Sendable {
     var maintenanceStatus: MaintenanceStatus { get }
     func maintain() async -> MaintenanceStatus
     func alterTopic(
-        _ name: String, _ change: (inout LogConfiguration) -> Void
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError)
     func close() async throws(DatabaseError)
 }

@@ -15,6 +15,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
     /// The mapped segments of all logs.
     private let cache = SegmentCache()
     private nonisolated let maintenance = Maintenance()
+    private let catalogLock = AsyncLock()
+    /// Alterations read what the ones before them wrote.
+    private let alterationLock = AsyncLock()
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
@@ -106,13 +109,19 @@ actor Registry<S: Storage>: DatabaseRegistry {
     // MARK: Topics
 
     func alterTopic(
-        _ name: String, _ change: (inout LogConfiguration) -> Void
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError) {
         let topic = try await topic(name, creating: nil)
-        guard var configuration = catalog.topics[name] else {
-            throw DatabaseError(
-                .unknownTopic, "\(self.name) has no topic \(String(reflecting: name))")
+        try await alterationLock.withLock { () async throws(DatabaseError) in
+            try await alter(topic, change)
         }
+    }
+
+    private func alter(
+        _ topic: Topic, _ change: @Sendable (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError) {
+        let name = topic.name
+        var configuration = topic.configuration
         change(&configuration.log)
         try configuration.validate()
         try await add(.addTopic(name: name, configuration))
@@ -309,7 +318,11 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     /// One edit at a time: the catalog's file has one end.
     private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
-        do { try await catalog.append(edit) } catch { throw DatabaseError(error, name) }
+        do {
+            try await catalogLock.withLock { () async throws(StorageError) in
+                try await catalog.append(edit)
+            }
+        } catch { throw DatabaseError(error, name) }
         let (topics, collections) = (
             catalog.topics.keys.sorted(), catalog.collections.keys.sorted()
         )

@@ -12,7 +12,7 @@ import Testing
             indexIntervalBytes: [64, 256, 1024][random.below(3)], maxMessageBytes: 1600,
             maximumQueuedBytes: 1 << 20, maximumGroupBytes: [512, 1 << 20][random.below(2)],
             tailBytes: random.coin() ? 0 : 1 << 20)
-        if random.coin() { configuration.spaceAhead = .small }
+        if random.state & 1 == 1 { configuration.spaceAhead = .small }
         return configuration
     }
 

@@ -7,7 +7,8 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "cordwood-bench",
         abstract: "Measures Cordwood. Prints one JSON object a line.",
         subcommands: [
-            LogCommand.self, RecordsCommand.self, VectorsCommand.self, ChecksumCommand.self,
-            AppendUntilKilledCommand.self,
+            LogCommand.self, RecordsCommand.self, CompactCommand.self, VectorsCommand.self,
+            ChecksumCommand.self, LogOpeningCommand.self, AppendUntilKilledCommand.self,
+            FillLogCommand.self,
         ])
 }

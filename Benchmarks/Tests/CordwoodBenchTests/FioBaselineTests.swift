@@ -3,16 +3,24 @@ import Testing
 @testable import CordwoodBench
 
 @Suite struct FioBaselineTests {
-    @Test func theBandwidthIsTheFortyEighthField() throws {
-        var fields = (1...130).map { "\($0)" }
-        fields[0] = "3"
-        fields[47] = "1000"
-        let output = "fio: a warning\n" + fields.joined(separator: ";") + "\n"
-        #expect(try FioBaseline.bandwidth(inTerse: output) == 1.024)
+    @Test func figuresAreRead() throws {
+        let output = """
+            fio: a warning
+            {"jobs": [{"write": {"bw_bytes": 1024000},
+              "sync": {"lat_ns": {"percentile": {"99.000000": 250000}}}}]}
+            """
+        let result = try FioBaseline.result(inJSON: output)
+        #expect(result.megabytesPerSecond == 1.024)
+        #expect(result.syncMicroseconds == 250)
     }
 
-    @Test(arguments: ["", "3;fio;x", "nothing to see"])
-    func otherOutputIsAnError(output: String) {
-        #expect(throws: BenchError.self) { try FioBaseline.bandwidth(inTerse: output) }
+    @Test func aRunWithoutSyncsHasNoLatencyOfThem() throws {
+        let output = #"{"jobs": [{"write": {"bw_bytes": 1000000}, "sync": {"total_ios": 0}}]}"#
+        #expect(try FioBaseline.result(inJSON: output).syncMicroseconds == nil)
+    }
+
+    @Test(arguments: ["", "fio: failed", "{}", #"{"jobs": [{"write": {"bw_bytes": 0}}]}"#])
+    func anythingElseIsAnError(output: String) {
+        #expect(throws: BenchError.self) { try FioBaseline.result(inJSON: output) }
     }
 }

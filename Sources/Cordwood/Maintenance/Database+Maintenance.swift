@@ -21,7 +21,7 @@ extension Database {
     /// ``DatabaseError/Code/invalidConfiguration`` for settings that cannot work; nothing was
     /// changed then. Where a partition fails, the new settings hold for it when it is opened again.
     public func alterTopic(
-        _ name: String, _ change: (inout LogConfiguration) -> Void
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError) {
         try checkOpen()
         try await registry.alterTopic(name, change)

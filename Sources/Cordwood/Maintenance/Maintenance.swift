@@ -38,7 +38,8 @@ final class Maintenance: Sendable {
     }
 
     /// Goes through all logs once; stops between two steps when the task is cancelled.
-    func pass(over logs: [any Log], now: Int64, tasks: [MaintenanceTask] = MaintenanceTask.all) async
+    func pass(over logs: [any Log], now: Int64, tasks: [MaintenanceTask] = MaintenanceTask.all)
+        async
     {
         var failures: [String] = []
         for log in logs {

@@ -49,7 +49,7 @@ struct BatchFilter: Sendable {
             if wantsStamp, header.deleteHorizon == nil, let horizon = options.horizon,
                 let stamped = stamp(bytes, survey, header, horizon),
                 let block = Self.assemble(
-                    batch, header, survey, records: stamped, codec: records.codec,
+                    batch, header, survey, records: stamped, packing: records,
                     horizon: horizon)
             {
                 return .rewritten(block)
@@ -58,7 +58,7 @@ struct BatchFilter: Sendable {
             let kept = gather(bytes)
             guard
                 let block = Self.assemble(
-                    batch, header, survey, records: kept, codec: records.codec, horizon: nil)
+                    batch, header, survey, records: kept, packing: records, horizon: nil)
             else { return .opaque }
             return .rewritten(block)
         }
@@ -139,9 +139,9 @@ struct BatchFilter: Sendable {
     /// that packs worse than the producer's can cause.
     private static func assemble(
         _ batch: UnsafeRawBufferPointer, _ header: BatchHeader, _ survey: Survey,
-        records: MemoryBlock, codec: BatchRecords.Codec, horizon: Int64?
+        records: MemoryBlock, packing codec: BatchRecords, horizon: Int64?
     ) -> MemoryBlock? {
-        let packed = codec.encode(records)
+        let packed = codec.codec.encode(records)
         let byteCount = BatchHeader.byteCount + packed.count
         guard byteCount <= BatchHeader.maximumByteCount else { return nil }
         var header = header

@@ -345,7 +345,8 @@ extension PartitionLog {
     }
 
     /// Puts new segments in the place of a group, for good. False when the group is no longer part
-    /// of the log as it was read; then the new segments are given up.
+    /// of the log as it was read; then the new segments are given up. After a failure they stay:
+    /// the manifest on disk may have taken them in, and opening the log decides.
     private func replace(
         _ group: [SealedSegment<S>], with infos: [SegmentInfo]
     ) async throws(LogError) -> Bool {
@@ -373,11 +374,9 @@ extension PartitionLog {
         return isCurrent
     }
 
-    /// Removes what was staged and is not wanted. Not after a failure of the manifest, which may
-    /// have taken it in on disk: then opening the log decides.
+    /// Removes what was staged and is not wanted.
     private func discard(_ output: Output) async {
         await output.current?.close()
-        guard failure == nil else { return }
         manifest.inProgress.subtract(output.ids)
         await removeGarbage()
     }

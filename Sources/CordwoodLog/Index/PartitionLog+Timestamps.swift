@@ -87,8 +87,8 @@ extension PartitionLog {
         for segment in view.sealed where segment.mayHold(timestamp) {
             let range = view.range.clamped(to: segment.info.offsets)
             let floor = try await segment.times().index.floor(timestamp)
-            let found = try await first(
-                atOrAfter: timestamp, in: max(floor, range.lowerBound)..<range.upperBound)
+            let start = min(max(floor, range.lowerBound), range.upperBound)
+            let found = try await first(atOrAfter: timestamp, in: start..<range.upperBound)
             if let found { return found }
         }
         guard view.activeMaxTimestamp >= timestamp else { return nil }

@@ -186,6 +186,7 @@ import Testing
         try await eventually("the pass runs") { await log.isCompacting }
         #expect(try await log.compact() == nil)
         try await log.close()
+        #expect(await !log.isCompacting, "a pass that goes on would meet the next opening")
         await expectLogError(.closed) { _ = try await pass.value }
         let reopened = try await openLog(on: storage, .smallCompacted)
         try await oracle.check(reopened, "reopened", reopened: true)
@@ -203,12 +204,15 @@ import Testing
             var log = try await openLog(on: storage, configuration)
             _ = await oracle.append(to: log, appends: 50, keys: 5, &random)
             try await log.roll()
+            // In a compacted segment offsets have holes, and only the chain vouches for them.
+            if random.coin() { try await log.compact() }
             let infos = await log.currentManifest.sealed
             try await log.close()
             let victim = infos[random.below(infos.count)]
             let place =
                 SegmentHeader.byteCount
-                + random.below(victim.end.position - SegmentHeader.byteCount)
+                + random.below(
+                    random.coin() ? 8 : victim.end.position - SegmentHeader.byteCount)
             let file = SegmentFiles.log(victim.id, in: try logPath())
             try storage.flip(file, byte: place)
             let before = storage.contents(of: file)

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What the disk itself does with writes of the log's size, measured by fio in the same directory.
 struct FioBaseline {
     var directory: String
@@ -16,13 +18,19 @@ struct FioBaseline {
         case overwrite
     }
 
-    /// Megabytes a second of one job.
-    func megabytesPerSecond(_ target: Target) throws -> Double {
+    struct Result {
+        var megabytesPerSecond: Double
+        /// The 99th percentile of a write with its sync; nil without syncs.
+        var syncMicroseconds: Double?
+    }
+
+    /// One job.
+    func run(_ target: Target) throws -> Result {
         var arguments = [
             "fio", "--name=\(name)-\(target)", "--directory=\(directory)", "--rw=write",
             "--bs=\(blockBytes)",
             "--ioengine=psync", "--numjobs=1", "--runtime=\(seconds)",
-            "--output-format=terse", "--terse-version=3",
+            "--output-format=json",
         ]
         if syncs { arguments.append("--fdatasync=1") }
         switch target {
@@ -33,16 +41,31 @@ struct FioBaseline {
         case .overwrite:
             arguments += ["--overwrite=1", "--size=512m", "--time_based=1"]
         }
-        return try Self.bandwidth(inTerse: ChildProcess(arguments).finish("fio"))
+        return try Self.result(inJSON: ChildProcess(arguments).finish("fio"))
     }
 
-    /// The write bandwidth in fio's terse output of version 3, which is in KiB/s in field 48.
-    static func bandwidth(inTerse output: String) throws -> Double {
-        let line = output.split(separator: "\n").first { $0.hasPrefix("3;") }
-        let fields = line?.split(separator: ";", omittingEmptySubsequences: false) ?? []
-        guard fields.count > 47, let kibibytes = Double(fields[47]), kibibytes > 0 else {
-            throw BenchError("fio printed no bandwidth: \(output)")
+    /// What stands in fio's JSON output for its one job.
+    static func result(inJSON output: String) throws -> Result {
+        // fio prints warnings before its JSON.
+        guard let start = output.firstIndex(of: "{"),
+            let report = try? JSONDecoder().decode(
+                Report.self, from: Data(output[start...].utf8)),
+            let job = report.jobs.first, job.write.bw_bytes > 0
+        else { throw BenchError("fio printed no bandwidth: \(output)") }
+        let p99 = job.sync?.lat_ns?.percentile?["99.000000"]
+        return Result(
+            megabytesPerSecond: job.write.bw_bytes / 1e6, syncMicroseconds: p99.map { $0 / 1e3 })
+    }
+
+    /// The fields that are looked at, by fio's names.
+    private struct Report: Decodable {
+        struct Job: Decodable {
+            struct Write: Decodable { var bw_bytes: Double }
+            struct Sync: Decodable { var lat_ns: Latency? }
+            struct Latency: Decodable { var percentile: [String: Double]? }
+            var write: Write
+            var sync: Sync?
         }
-        return kibibytes * 1024 / 1e6
+        var jobs: [Job]
     }
 }

@@ -24,8 +24,11 @@ struct LogCommand: AsyncParsableCommand {
     @Option(help: "How long to append in each round.")
     var seconds = 10
 
-    @Option(help: "Appending rounds; figures are medians. With --fio three at least.")
-    var rounds = 1
+    @Option(help: "Appending rounds; figures are medians. By default one, with --fio three.")
+    var rounds: Int?
+
+    @Flag(help: "Only append: no reading, no reopening.")
+    var appendOnly = false
 
     @Flag(help: "Measure the disk with fio between the rounds, in the same directory.")
     var fio = false
@@ -47,7 +50,7 @@ struct LogCommand: AsyncParsableCommand {
         try check("--batch-bytes", batchBytes, 1...1 << 26)
         try check("--producers", producers, 1...10_000)
         try check("--seconds", seconds, 1...86_400)
-        try check("--rounds", rounds, 1...100)
+        if let rounds { try check("--rounds", rounds, 1...100) }
     }
 
     func run() async throws {
@@ -71,6 +74,7 @@ struct LogCommand: AsyncParsableCommand {
         LogReport.describe(&line, appending: rounds.map(\.load))
         LogReport.describe(&line, comparing: rounds)
 
+        if appendOnly { return }
         let last = "\(scratch.path)/round-\(rounds.count - 1)"
         try scratch.dropPageCache()
         let clean = try await LogReopening.open(last)
@@ -89,12 +93,14 @@ struct LogCommand: AsyncParsableCommand {
         var load: LogLoad.Result
         var ioPath: String
         var fresh: Double?
+        /// The 99th percentile of one sync of the disk alone.
+        var freshSyncMicroseconds: Double?
         var overwrite: Double?
     }
 
     private func appendRounds(in scratch: borrowing ScratchDirectory) async throws -> [Round] {
         var result: [Round] = []
-        for number in 0..<(fio ? max(3, rounds) : rounds) {
+        for number in 0..<(rounds ?? (fio ? 3 : 1)) {
             Terminal.note("appending, round \(number + 1)")
             try await scratch.settle()
             let log = try await LogUnderTest.open(at: "\(scratch.path)/round-\(number)")
@@ -109,9 +115,11 @@ struct LogCommand: AsyncParsableCommand {
                     blockBytes: Int(appended.bytesPerGroup),
                     syncs: acknowledge == .durable, seconds: seconds)
                 try await scratch.settle()
-                round.fresh = try baseline.megabytesPerSecond(.fresh)
+                let fresh = try baseline.run(.fresh)
+                round.fresh = fresh.megabytesPerSecond
+                round.freshSyncMicroseconds = fresh.syncMicroseconds
                 try await scratch.settle()
-                round.overwrite = try baseline.megabytesPerSecond(.overwrite)
+                round.overwrite = try baseline.run(.overwrite).megabytesPerSecond
             }
             result.append(round)
         }

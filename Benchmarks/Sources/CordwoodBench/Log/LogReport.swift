@@ -19,8 +19,9 @@ enum LogReport {
         line["writes_per_s"] = median { Double($0.statistics.groups) / $0.seconds }
         line["bytes_per_write"] = median(\.bytesPerGroup)
         line["cpu_seconds_per_gb"] = median(\.processorSecondsPerGigabyte)
-        if rounds.count > 1 {
-            line["mb_per_s_rounds"] = Samples(rounds.map(\.megabytesPerSecond)).json
+        line["mb_per_s_rounds"] = Samples(rounds.map(\.megabytesPerSecond)).json
+        line["cpu_seconds_per_m_records"] = median {
+            $0.processorSeconds / Double($0.records) * 1e6
         }
     }
 
@@ -35,6 +36,12 @@ enum LogReport {
         compare("fio", \.fresh)
         compare("fio_overwrite", \.overwrite)
         line["io_path"] = .string(rounds[0].ioPath)
+        let syncs = rounds.compactMap(\.freshSyncMicroseconds)
+        if !syncs.isEmpty {
+            line["fio_sync_p99_us"] = Samples(syncs).json
+            let ratios = zip(rounds, syncs).map { $0.load.acknowledgements.percentile(99) / $1 }
+            line["ack_p99_to_fio_sync_p99"] = Samples(ratios).json
+        }
     }
 
     static func describe(
