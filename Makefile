@@ -11,12 +11,18 @@ BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
 
 KAFKA_VENV = .build/kafka-python
 
+# ROUNDS means the kill test's by default; for measuring three are enough. The shell of make has a
+# SECONDS of its own only inside recipes.
+BENCH_ROUNDS = $(if $(filter command line environment,$(origin ROUNDS)),$(ROUNDS),3)
+BENCH_SECONDS = $(or $(SECONDS),4)
+BENCH_LOG_ARGUMENTS ?=
+
 SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h' \
 	'Benchmarks/*.c' 'Benchmarks/*.h')
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
-.PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding bench peers format lint docs
+.PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding bench peers bench-log format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +74,10 @@ bench: deps ## Measure: BENCH_ARGUMENTS="log ..." or "vectors ..."
 peers: deps ## Measure Cordwood and its peers in one run; writes docs/benchmarks.md
 	@.ci/dependencies peers
 	Benchmarks/peers/run
+
+bench-log: deps ## Measure the log beside fio and its peers; writes docs/benchmarks.md (short: ROUNDS=1 SECONDS=2)
+	@.ci/dependencies peers log-peers
+	ROUNDS=$(BENCH_ROUNDS) Benchmarks/peers/run-log --seconds $(BENCH_SECONDS) $(BENCH_LOG_ARGUMENTS)
 
 format: ## Format every Swift and C file in place
 	@.ci/dependencies lint

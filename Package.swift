@@ -26,10 +26,15 @@ let package = Package(
         .trait(
             name: "CommandLine",
             description: "The `cordwood` command. Servers that embed the library turn it off."),
-        .default(enabledTraits: ["CommandLine"]),
+        .trait(
+            name: "Observability",
+            description: "Reports to swift-log and swift-metrics."),
+        .default(enabledTraits: ["CommandLine", "Observability"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
     ],
     targets: [
         // C: loops over bytes and numbers, nothing else.
@@ -69,7 +74,16 @@ let package = Package(
             dependencies: ["CordwoodStorage", "CCordwoodKernels", "COpenBLAS"],
             swiftSettings: strict),
         .target(
-            name: "Cordwood", dependencies: ["CordwoodStorage", "CordwoodLog", "CordwoodVectors"],
+            name: "Cordwood",
+            dependencies: [
+                "CordwoodStorage", "CordwoodLog", "CordwoodVectors",
+                .product(
+                    name: "Logging", package: "swift-log",
+                    condition: .when(traits: ["Observability"])),
+                .product(
+                    name: "CoreMetrics", package: "swift-metrics",
+                    condition: .when(traits: ["Observability"])),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "CordwoodCLI",
@@ -105,6 +119,12 @@ let package = Package(
             dependencies: [
                 "Cordwood", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
                 "TestSupport",
+                .product(
+                    name: "Logging", package: "swift-log",
+                    condition: .when(traits: ["Observability"])),
+                .product(
+                    name: "MetricsTestKit", package: "swift-metrics",
+                    condition: .when(traits: ["Observability"])),
             ],
             swiftSettings: strict),
         .testTarget(

@@ -48,8 +48,10 @@ extension Database {
         if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
             registry.startMaintenance(every: interval)
         }
-        return Database(
+        let database = Database(
             registry: registry, ioPath: ioPath, countThreads: { storage.ownedThreads })
+        await database.services.recoverTransactions()
+        return database
     }
 
     /// Refuses a folder that is not a database's, before anything is written to it.

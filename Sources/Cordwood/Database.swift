@@ -110,5 +110,7 @@ protocol DatabaseRegistry: Sendable {
     func alterTopic(
         _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError)
+    func observe(_ observer: DatabaseObserver) async
+    func recordGauges() async
     func close() async throws(DatabaseError)
 }

@@ -58,6 +58,8 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
             case .cancelled: .cancelled
             case .emptyBatch: .emptyBatch
             case .invalidConfiguration: .invalidConfiguration
+            case .producerFenced: .producerFenced
+            case .invalidTransactionState: .invalidTransactionState
             default: .log
             }
         self.init(code, place, cause: cause)

@@ -23,6 +23,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     private var logs: [any Log] = []
+    /// Which log each of ``logs`` is.
+    private var places: [DatabaseObserver.Place] = []
+    private var observer: DatabaseObserver?
     private nonisolated let published: Mutex<Published>
 
     /// What can be asked without waiting.
@@ -169,8 +172,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
             throw DatabaseError(.unknownTopic, "no topic \(String(reflecting: name))")
         }
         let directory = try await directory("topics", name)
-        let opened = try await openLogs(
-            configuration.partitions, in: directory, configuration.log, "topic \(name)")
+        let opened = try await openLogs(in: directory, configuration, name)
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
         return Topic(name: name, logs: opened, views: views)
     }
@@ -229,7 +231,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         do { path = try directory.appending("0") } catch {
             throw DatabaseError(error, "collection \(name)")
         }
-        let log = try await openLog(path, configuration.log, "collection \(name)")
+        let log = try await openLog(
+            path, configuration.log, .init(kind: "collection", name: name, partition: 0))
         let view = try await CollectionReplay(log: log, configuration: configuration, name: name)
             .run(on: storage)
         if existing == nil { try await add(.addCollection(name: name, configuration)) }
@@ -257,15 +260,17 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     /// Opens a topic's partitions, several at a time. When one fails the others are closed again.
     private func openLogs(
-        _ count: Int, in directory: StoragePath, _ configuration: LogConfiguration, _ place: String
+        in directory: StoragePath, _ configuration: TopicConfiguration,
+        _ name: String
     ) async throws(DatabaseError) -> [any Log] {
+        let count = configuration.partitions
         typealias Opening = (partition: Int, result: Result<any Log, DatabaseError>)
         let results = await withTaskGroup(of: Opening.self) { group in
             func add(_ partition: Int) {
                 group.addTask {
                     do throws(DatabaseError) {
                         let log = try await self.openLog(
-                            partition, in: directory, configuration, place)
+                            partition, in: directory, configuration.log, name)
                         return (partition, .success(log))
                     } catch { return (partition, .failure(error)) }
                 }
@@ -286,7 +291,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
         if let failure = results.first(where: { (try? $0.result.get()) == nil }) {
             for log in opened {
                 try? await log.close()
-                logs.removeAll { $0 === log }
+                guard let place = logs.firstIndex(where: { $0 === log }) else { continue }
+                logs.remove(at: place)
+                places.remove(at: place)
             }
             _ = try failure.result.get()
         }
@@ -295,25 +302,50 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     private func openLog(
         _ partition: Int, in directory: StoragePath, _ configuration: LogConfiguration,
-        _ place: String
+        _ name: String
     ) async throws(DatabaseError) -> any Log {
         let path: StoragePath
         do { path = try directory.appending(String(partition)) } catch {
-            throw DatabaseError(error, place)
+            throw DatabaseError(error, "topic \(name)")
         }
-        return try await openLog(path, configuration, place)
+        return try await openLog(
+            path, configuration, .init(kind: "topic", name: name, partition: partition))
     }
 
     private func openLog(
-        _ path: StoragePath, _ configuration: LogConfiguration, _ place: String
+        _ path: StoragePath, _ configuration: LogConfiguration, _ place: DatabaseObserver.Place
     ) async throws(DatabaseError) -> any Log {
         do {
+            let start = LogObserver.monotonicNow()
             let log = try await PartitionLog.open(
                 path, on: storage, configuration: configuration, cache: cache)
+            if let observer {
+                await log.observe(observer.observer(place))
+                observer.opened(place, log.recovery, LogObserver.monotonicNow() - start)
+            }
             logs.append(log)
+            places.append(place)
             published.withLock { $0.recovery = $0.recovery + log.recovery }
             return log
-        } catch { throw DatabaseError(error, place) }
+        } catch { throw DatabaseError(error, "\(place.kind) \(place.name)") }
+    }
+
+    func observe(_ observer: DatabaseObserver) { self.observer = observer }
+
+    func recordGauges() async {
+        guard let observer else { return }
+        // Logs that are opened meanwhile are for the next time.
+        for (log, place) in zip(logs, places) {
+            observer.measured(
+                place,
+                LogGauges(
+                    segments: log.segmentCount, bytes: log.byteCount,
+                    startOffset: log.startOffset, endOffset: log.endOffset,
+                    durableOffset: log.durableOffset,
+                    cleanableBytes: log.configuration.cleanupPolicy.contains(.compact)
+                        ? await log.cleanableBytes : 0,
+                    health: log.health))
+        }
     }
 
     /// One edit at a time: the catalog's file has one end.

@@ -24,6 +24,8 @@ public protocol Log: AnyObject, Sendable {
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
     var statistics: LogStatistics { get }
+    /// Tells `observer`, in the place of an earlier one, what the log does from now on.
+    func observe(_ observer: LogObserver?) async
     /// Whether it takes appends now, and why not.
     var health: LogHealth { get }
     /// Bytes in all segment files.

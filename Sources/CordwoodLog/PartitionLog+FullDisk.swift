@@ -30,7 +30,7 @@ extension PartitionLog {
         }
         var needsCut = false
         do throws(StorageError) {
-            try await active.settle()
+            try await active.takeBack()
         } catch {
             guard error.isFullDisk else {
                 poison(error)
@@ -47,6 +47,7 @@ extension PartitionLog {
             reason: reason, needsCut: needsCut, needsRoll: rolling, neededBytes: neededBytes)
         for waiter in resetToPublishedEnd() { waiter.resume(returning: .failure(reason)) }
         publishHealth(.readOnly)
+        observer?.happened(.becameReadOnly(reason))
         startProbe()
         return reason
     }
@@ -91,7 +92,7 @@ extension PartitionLog {
         }
         do throws(StorageError) {
             if full.needsCut {
-                try await active.settle()
+                try await active.takeBack()
                 fullDisk?.needsCut = false
             }
             if full.needsRoll { try await rollLocked() }
@@ -105,7 +106,10 @@ extension PartitionLog {
         }
         probe = nil
         fullDisk = nil
-        if failure == nil { publishHealth(.writable) }
+        if failure == nil {
+            publishHealth(.writable)
+            observer?.happened(.resumed)
+        }
         return true
     }
 

@@ -31,15 +31,11 @@ extension PartitionLog {
         await removeOldProducerSnapshots()
     }
 
-    /// How far the active segment grows between two snapshots: what an opening after a crash has to
-    /// replay at most.
-    private static var checkpointBytes: Int { 64 << 20 }
-
     /// Writes a snapshot in the middle of a segment from time to time. It may come to the medium
     /// before the batches do: if these are lost, recovery finds it behind the end and removes it.
     func checkpointProducers() async {
         guard manifest.manifest.producersSince != nil,
-            active.end.position - checkpointedPosition >= Self.checkpointBytes
+            active.end.position - checkpointedPosition >= checkpointBytes
         else { return }
         checkpointedPosition = active.end.position
         do throws(StorageError) { try await write(ledger.published) } catch {}
@@ -100,11 +96,10 @@ extension PartitionLog {
             try await removeProducerSnapshots { $0 > end }
         } catch { throw LogError(error, while: "looking for producer snapshots") }
         var notes: [String] = []
-        var found = try await producerSnapshot(atOrBefore: end, &notes)
+        let base = active.header.baseOffset
+        var found = try await producerSnapshot(atOrBefore: end, inSegmentAt: base, &notes)
         try await replay(&found, to: end)
-        if found.segmentBase != active.header.baseOffset {
-            found.startSegment(at: active.header.baseOffset)
-        }
+        if found.segmentBase != base { found.startSegment(at: base) }
         found.states.expire(
             now: storage.clock.millisecondsNow(),
             after: configuration.producerIDExpirationMilliseconds)
@@ -130,11 +125,14 @@ extension PartitionLog {
     /// producer.
     func producerSnapshot(atOrBefore offset: Int64) async throws(LogError) -> ProducerSnapshot {
         var notes: [String] = []
-        return try await producerSnapshot(atOrBefore: offset, &notes)
+        return try await producerSnapshot(atOrBefore: offset, inSegmentAt: offset, &notes)
     }
 
+    /// One in the middle of the segment that begins at `base` must have begun with it: where a
+    /// crash cut a roll short, the next segment's snapshot is there already, and knows nothing of
+    /// what was aborted in this one.
     private func producerSnapshot(
-        atOrBefore offset: Int64, _ notes: inout [String]
+        atOrBefore offset: Int64, inSegmentAt base: Int64, _ notes: inout [String]
     ) async throws(LogError) -> ProducerSnapshot {
         for candidate in producerSnapshots.reversed() where candidate <= offset {
             let path = SegmentFiles.producerSnapshot(candidate, in: directory)
@@ -151,7 +149,8 @@ extension PartitionLog {
                                 expectedOffset: candidate)
                         })
                 {
-                    return snapshot
+                    if candidate <= base || snapshot.segmentBase == base { return snapshot }
+                    continue
                 }
             } catch { problem = "\(error)" }
             notes.append("\(path): \(problem); the producers' states were replayed from before it")

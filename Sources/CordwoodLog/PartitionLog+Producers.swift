@@ -5,6 +5,7 @@ extension PartitionLog {
         _ records: [Record], producer: ProducerSequence?, acknowledge: Acknowledgement = .durable
     ) async throws(LogError) -> Range<Int64> {
         guard let producer else { return try await append(records, acknowledge: acknowledge) }
+        try checkKeys(records)
         let batches = try RecordBatchEncoder(configuration)
             .encode(records, now: storage.clock.millisecondsNow())
         guard batches.count == 1, producer.producerID >= 0 else {
@@ -117,6 +118,8 @@ extension PartitionLog {
             if let failure { throw poisoned(by: failure) }
             if written >= end {
                 try await flush()
+            } else if let fullDisk {
+                throw fullDisk.reason
             } else {
                 // Its group is in the queue or on its way.
                 guard commit.nextOffset >= end, isCommitting else {

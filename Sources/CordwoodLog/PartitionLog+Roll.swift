@@ -27,6 +27,7 @@ extension PartitionLog {
         ])
         let sealed = sealedSegment(old.info)
         begin(fresh) { $0.sealed.append(sealed) }
+        observer?.happened(.rolled(baseOffset: fresh.header.baseOffset))
         await removeOldProducerSnapshots()
     }
 

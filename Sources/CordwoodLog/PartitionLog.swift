@@ -36,6 +36,9 @@ public actor PartitionLog<S: Storage>: Log {
     var producerSnapshots: [Int64] = []
     /// Where the active segment ended at the last of them.
     var checkpointedPosition = 0
+    /// How far the active segment grows between two snapshots: what an opening after a crash has to
+    /// replay at most.
+    var checkpointBytes = 64 << 20
     nonisolated let transactionIndexes = TransactionIndexCache()
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
@@ -56,6 +59,8 @@ public actor PartitionLog<S: Storage>: Log {
     var fullDisk: FullDisk?
     var probe: Task<Void, Never>?
     var spaceProbe = SpaceProbe()
+    /// Who is told what the log does; nil costs nothing.
+    var observer: LogObserver?
 
     private struct RoomWaiter {
         var ticket: UInt64
@@ -129,6 +134,16 @@ public actor PartitionLog<S: Storage>: Log {
 
     /// Appends batches that were encoded on the caller's own thread.
     package func append(
+        _ batches: [EncodedBatch], acknowledge: Acknowledgement
+    ) async throws(LogError) -> Range<Int64> {
+        guard let observer else { return try await queue(batches, acknowledge: acknowledge) }
+        let start = observer.now()
+        let offsets = try await queue(batches, acknowledge: acknowledge)
+        observer.appended(observer.now() - start)
+        return offsets
+    }
+
+    private func queue(
         _ batches: [EncodedBatch], acknowledge: Acknowledgement
     ) async throws(LogError) -> Range<Int64> {
         for batch in batches where batch.byteCount > configuration.maxMessageBytes {
@@ -276,7 +291,9 @@ extension PartitionLog {
         }
         let sync = group.contains { $0.acknowledge == .durable }
         do throws(StorageError) {
+            let start = observer?.now()
             try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
+            if let observer, let start { observer.tell(of: group, synced: sync, since: start) }
         } catch {
             let reason = await stop(
                 after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount })
@@ -329,10 +346,11 @@ extension PartitionLog {
     func poison(_ error: StorageError) {
         let reason = LogError(error, while: "writing to \(directory)")
         failure = reason
-        ledger.rollBack()
         stopProbe()
         fullDisk = nil
         state.publish { $0.health = .poisoned }
+        observer?.happened(.poisoned(poisoned(by: reason)))
+        ledger.rollBack()
         for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
     }
 

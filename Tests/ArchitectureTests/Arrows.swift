@@ -16,6 +16,7 @@ enum Arrows {
         "Cordwood": [
             "CordwoodStorage", "CordwoodLog", "CordwoodVectors", "CordwoodCausality",
             "CordwoodCache", "CCordwoodChecksum", "CCordwoodKernels", "CLiburing", "COpenBLAS",
+            "Logging", "CoreMetrics",
         ],
         "CordwoodCLI": ["Cordwood", "ArgumentParser"],
     ]

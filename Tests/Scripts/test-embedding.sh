@@ -37,3 +37,19 @@ if [[ $found != "$expected"* ]]; then
 fi
 echo "$found"
 echo "The README's example builds and runs without the command's dependencies."
+
+# The example of consumer groups, transactions and folds, run twice on one database: the second run
+# goes on where the first one ended.
+cp -R "$root/Examples/Transfers" "$work/transfers"
+cd "$work/transfers"
+swift build --quiet --scratch-path "$work/quickstart/.build"
+transfers=$(swift build --show-bin-path --scratch-path "$work/quickstart/.build")/Transfers
+for balance in 7 14; do
+    found=$("$transfers")
+    if [[ $found != $'lag 0\nbalance '"$balance" ]]; then
+        printf 'Expected the example to print lag 0 and balance %s, found\n%s\n' \
+            "$balance" "$found" >&2
+        exit 1
+    fi
+done
+echo "The example of transactions builds, runs, and goes on where it ended."

@@ -73,7 +73,9 @@ extension Consumer {
                 }
                 guard let batch = chunks[index].batches.first else { return nil }
                 do {
-                    chunks[index].records = try batch.records().drop { $0.offset < old }
+                    // Control batches end transactions; they hold nothing for a consumer.
+                    let records = batch.isControl ? [] : try batch.records()
+                    chunks[index].records = records.drop { $0.offset < old }
                 } catch { throw DatabaseError(error, "\(place.name)") }
                 chunks[index].batches.removeFirst()
                 chunks[index].recordsEnd = batch.lastOffset + 1
@@ -99,7 +101,8 @@ extension Consumer {
                 return true
             }
             let isolation = consumer.configuration.isolationLevel
-            if position >= partition.endOffset(for: isolation) { return false }
+            let end = partition.endOffset(for: isolation)
+            if position >= end { return false }
             let bytes = consumer.configuration.fetchBytes(partitions: places.count)
             let batches: [RecordBatch]
             do throws(LogError) {
@@ -113,8 +116,13 @@ extension Consumer {
                 }
                 throw DatabaseError(error, "\(place.name)")
             }
+            if batches.isEmpty {
+                // Up to there was nothing for this reader: markers, or what was aborted.
+                _ = consumer.advance(index, generation, from: position, to: end)
+                return false
+            }
             chunks[index] = Chunk(batches: batches[...], position: position)
-            return !batches.isEmpty
+            return true
         }
 
         private func waitForWork() async {

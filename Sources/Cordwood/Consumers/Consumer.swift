@@ -149,6 +149,21 @@ extension Consumer {
         if !refused.isEmpty { throw Self.revoked(refused, group.name) }
     }
 
+    /// Admits what was handed out to a commit by a transaction, which ends the commit.
+    func beginTransactionalCommit() throws(DatabaseError) -> (
+        offsets: [TopicPartition: CommittedOffset], commit: UInt64
+    ) {
+        let (offsets, revoked) = handedOut()
+        let (commit, refused) = group.session.begin(
+            member: member, offsets.mapValues(\.since))
+        let lost = revoked.union(refused)
+        guard lost.isEmpty else {
+            group.session.end(commit)
+            throw Self.revoked(lost, group.name)
+        }
+        return (offsets.mapValues(\.offset), commit)
+    }
+
     /// Commits what is this consumer's; what was revoked is another's business.
     private func commitWhatIsMine() async throws(DatabaseError) {
         _ = try await commits.withLock { () async throws(DatabaseError) in
@@ -159,16 +174,7 @@ extension Consumer {
     private func commitHandedOut(
         _ acknowledge: Acknowledgement
     ) async throws(DatabaseError) -> Set<TopicPartition> {
-        let (offsets, revoked) = state.withLock { state in
-            var offsets: [TopicPartition: (CommittedOffset, Int32)] = [:]
-            for place in state.places where place.position != place.committed {
-                let epoch = place.partition.log.epochs.epoch(at: place.position - 1)
-                offsets[place.name] = (
-                    CommittedOffset(place.position, leaderEpoch: epoch), place.since
-                )
-            }
-            return (offsets, state.revoked)
-        }
+        let (offsets, revoked) = handedOut()
         let refused = try await write(offsets, acknowledge)
         // Told once: the caller knows now.
         state.withLock { state in
@@ -178,6 +184,23 @@ extension Consumer {
             }
         }
         return revoked.union(refused)
+    }
+
+    /// What was handed out and not committed, and the partitions that were lost before it was.
+    private func handedOut() -> (
+        offsets: [TopicPartition: (offset: CommittedOffset, since: Int32)],
+        revoked: Set<TopicPartition>
+    ) {
+        state.withLock { state in
+            var offsets: [TopicPartition: (offset: CommittedOffset, since: Int32)] = [:]
+            for place in state.places where place.position != place.committed {
+                let epoch = place.partition.log.epochs.epoch(at: place.position - 1)
+                offsets[place.name] = (
+                    CommittedOffset(place.position, leaderEpoch: epoch), place.since
+                )
+            }
+            return (offsets, state.revoked)
+        }
     }
 
     /// Writes the offsets of partitions that are still this consumer's; returns the others.

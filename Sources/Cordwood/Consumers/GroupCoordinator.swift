@@ -11,7 +11,7 @@ actor GroupCoordinator {
     private let resolveTopic: @Sendable (String) async throws(DatabaseError) -> Topic
     private var table: OffsetTable
     private var sessions: [String: GroupSession] = [:]
-    /// Appends that have not returned.
+    /// Appends that have not returned, and transactions' offsets that are not decided.
     private var appends = 0
 
     /// Replays the topic: O(its bytes).
@@ -128,6 +128,20 @@ actor GroupCoordinator {
                 records.map { $0.encode() }, acknowledge: acknowledge)
         } catch { throw Self.failure(error) }
         for (record, offset) in zip(records, written) { table.apply(record, at: offset) }
+    }
+
+    /// Keeps deletions in mind while a transaction may still apply an older offset. Ended by
+    /// ``endTransactional()``.
+    func beginTransactional() { appends += 1 }
+
+    func endTransactional() {
+        appends -= 1
+        if appends == 0 { table.purge() }
+    }
+
+    /// Applies the offsets of a transaction that was committed.
+    func apply(_ offsets: [(record: OffsetRecord, logOffset: Int64)]) {
+        for (record, offset) in offsets { table.apply(record, at: offset) }
     }
 
     private static func failure(_ error: LogError) -> DatabaseError {

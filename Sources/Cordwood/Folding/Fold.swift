@@ -167,7 +167,11 @@ public actor Fold<State: Sendable> {
                     batches = try await partition.log.read(
                         from: position, maximumBytes: Self.readBytes, isolation: isolation)
                 } catch { throw failure(error, partition, position) }
-                if batches.isEmpty { break }
+                if batches.isEmpty {
+                    // Up to there was nothing for this reader: markers, or what was aborted.
+                    positions[partition.number] = end
+                    break
+                }
                 for batch in batches { try fold(batch, of: partition) }
                 if let snapshots, recordsSinceSnapshot >= snapshots.everyRecords {
                     await writeSnapshot()
@@ -180,7 +184,9 @@ public actor Fold<State: Sendable> {
         let place = TopicPartition(topic.name, partition.number)
         isFresh = false
         let records: [StoredRecord]
-        do { records = try batch.records() } catch { throw DatabaseError(error, "\(place)") }
+        do { records = batch.isControl ? [] : try batch.records() } catch {
+            throw DatabaseError(error, "\(place)")
+        }
         for record in records where record.offset >= positions[partition.number] {
             do {
                 try apply(&state, ConsumerRecord(place: place, record: record, since: 0))

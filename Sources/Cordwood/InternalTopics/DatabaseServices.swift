@@ -3,6 +3,8 @@ actor DatabaseServices {
     private let registry: any DatabaseRegistry
     private var groups: Task<Result<GroupCoordinator, DatabaseError>, Never>?
 
+    private var transactions: Task<Result<TransactionCoordinator, DatabaseError>, Never>?
+
     init(registry: any DatabaseRegistry) { self.registry = registry }
 
     /// The coordinator of the consumer groups. The first call replays its topic.
@@ -11,6 +13,10 @@ actor DatabaseServices {
             groups
             ?? Task { [registry] () -> Result<GroupCoordinator, DatabaseError> in
                 do throws(DatabaseError) {
+                    // Offsets of transactions that a crash left open are decided first.
+                    if registry.topicNames.contains(InternalTopic.transactionState.rawValue) {
+                        _ = try await self.transactionCoordinator()
+                    }
                     let topic = try await registry.topic(
                         InternalTopic.consumerOffsets.rawValue,
                         creating: InternalTopic.configuration)
@@ -26,5 +32,49 @@ actor DatabaseServices {
         // A failure is not kept: what it came from may be over at the next call.
         if case .failure = result, groups == task { groups = nil }
         return try result.get()
+    }
+
+    /// The coordinator of the transactions. The first call replays its topic, and ends what a crash
+    /// left open.
+    func transactionCoordinator() async throws(DatabaseError) -> TransactionCoordinator {
+        let task =
+            transactions
+            ?? Task { [registry] () -> Result<TransactionCoordinator, DatabaseError> in
+                do throws(DatabaseError) {
+                    let topic = try await registry.topic(
+                        InternalTopic.transactionState.rawValue,
+                        creating: InternalTopic.configuration)
+                    let coordinator = try await TransactionCoordinator.open(
+                        topic[0].log, clock: registry.clock
+                    ) { name throws(DatabaseError) in
+                        try await registry.topic(name, creating: nil)
+                    } resolveGroups: { () throws(DatabaseError) in
+                        try await self.groupCoordinator()
+                    }
+                    Self.abortExpired(of: coordinator)
+                    return .success(coordinator)
+                } catch { return .failure(error) }
+            }
+        transactions = task
+        let result = await task.value
+        if case .failure = result, transactions == task { transactions = nil }
+        return try result.get()
+    }
+
+    /// Ends the transactions that a crash left open, so that readers of committed records get on.
+    /// Where that fails, the first call that needs it tries again, and says why.
+    func recoverTransactions() async {
+        guard registry.topicNames.contains(InternalTopic.transactionState.rawValue) else { return }
+        do throws(DatabaseError) { _ = try await transactionCoordinator() } catch {}
+    }
+
+    /// Aborts what takes too long, for as long as the coordinator is there.
+    private static func abortExpired(of coordinator: TransactionCoordinator) {
+        Task { [weak coordinator] in
+            while let coordinator, !coordinator.isClosed {
+                await coordinator.abortExpired()
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
     }
 }

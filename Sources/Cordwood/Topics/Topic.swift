@@ -59,14 +59,14 @@ public final class Topic: Sendable {
     }
 
     /// The records of one append that go to the same partition.
-    private struct Group: Sendable {
+    struct Group: Sendable {
         var partition: Int
         var records: [Record] = []
         /// Where each of them was in the append.
         var indices: [Int] = []
     }
 
-    private func group(_ records: [Record]) -> [Group] {
+    func group(_ records: [Record]) -> [Group] {
         var groups: [Int: Group] = [:]
         var keyless: Int?
         for (index, record) in records.enumerated() {

@@ -8,7 +8,8 @@ struct TopicCommand: AsyncParsableCommand {
         commandName: "topic", abstract: "Append to, read and check logs of records.",
         subcommands: [
             TopicCreate.self, TopicList.self, TopicDescribe.self, TopicAppend.self,
-            TopicRead.self, TopicInspect.self, TopicVerify.self,
+            TopicRead.self, TopicOffsets.self, TopicTrim.self, TopicCompact.self, TopicInspect.self,
+            TopicVerify.self,
         ])
 }
 
@@ -25,6 +26,7 @@ struct TopicCreate: AsyncParsableCommand {
     @OptionGroup var location: DirectoryArgument
     @Argument(help: "The topic's name.") var topic: String
     @Option(help: "How many partitions, each a log of its own.") var partitions = 1
+    @OptionGroup var settings: SettingsArgument
 
     func validate() throws { try PartitionCount.check(partitions) }
 
@@ -33,7 +35,9 @@ struct TopicCreate: AsyncParsableCommand {
             guard !database.topicNames.contains(topic) else {
                 throw CommandError("the topic \(topic) exists already in \(location.directory)")
             }
-            _ = try await database.topic(topic, TopicConfiguration(partitions: partitions))
+            let log = try settings.applied(to: LogConfiguration())
+            _ = try await database.topic(
+                topic, TopicConfiguration(partitions: partitions, log: log))
         }
     }
 }

@@ -34,7 +34,7 @@ struct TopicRead: AsyncParsableCommand {
         try await DatabaseAccess.withDatabase(at: location.directory) { database in
             let topic = try await database.topic(named: topic)
             let printer = RecordPrinter(limit: limit, asJSON: json, isFollowing: follow)
-            let partitions = try chosenPartitions(of: topic)
+            let partitions = try PartitionChoice.partitions(of: topic, partition)
             for partition in partitions { try checkStart(in: partition) }
             if follow {
                 try await followAll(partitions, printer)
@@ -42,16 +42,6 @@ struct TopicRead: AsyncParsableCommand {
                 for partition in partitions { try await print(partition, printer) }
             }
         }
-    }
-
-    private func chosenPartitions(of topic: Topic) throws -> [Partition] {
-        guard let partition else { return topic.partitions }
-        guard topic.partitions.indices.contains(partition) else {
-            throw CommandError(
-                "the topic \(topic.name) has no partition \(partition): expected 0 to "
-                    + "\(topic.partitions.count - 1)")
-        }
-        return [topic[partition]]
     }
 
     /// An offset that was never written is a mistake when one partition is named; when all are

@@ -9,7 +9,7 @@ final class CompactedSegment<S: Storage> {
     /// those of the appends.
     private static var syncBytes: Int { 8 << 20 }
 
-    var builder: SegmentBuilder
+    let builder: SegmentBuilder
     private let file: S.File
     private let index: IndexFile<S, OffsetIndex>
     private let timeIndex: IndexFile<S, TimeIndex>

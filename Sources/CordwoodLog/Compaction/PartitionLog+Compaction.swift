@@ -28,7 +28,7 @@ extension PartitionLog {
         var isDue = plan.dirtyRatio > configuration.minCleanableDirtyRatio
         if !isDue { isDue = try await isOverdue(plan, now: now) }
         guard isDue, !compaction.isRunning else { return nil }
-        return try await runPass(plan, now: now, options)
+        return try await runPass(now: now, options)
     }
 
     @discardableResult
@@ -45,7 +45,7 @@ extension PartitionLog {
         let plan = plan(at: now)
         guard plan.cleanableBytes > 0 || (force && plan.segmentCount > 0), !compaction.isRunning
         else { return nil }
-        return try await runPass(plan, now: now, options)
+        return try await runPass(now: now, options)
     }
 
     /// Throws ``LogError/Code/keyRequired`` for a record without a key in a log that is compacted.
@@ -87,13 +87,14 @@ extension PartitionLog {
     }
 
     private func runPass(
-        _ plan: CompactionPlan, now: Int64, _ options: CompactionOptions
+        now: Int64, _ options: CompactionOptions
     ) async throws(LogError) -> CompactionReport {
         try checkAppendable()
         compaction.begin()
         defer { compaction.end() }
         do throws(LogError) {
-            let report = try await pass(plan, now: now, options)
+            // Planned here, without a suspension before the segments are taken in hand.
+            let report = try await pass(plan(at: now), now: now, options)
             compaction.failure = nil
             state.publish { snapshot in
                 snapshot.statistics.compactions += 1

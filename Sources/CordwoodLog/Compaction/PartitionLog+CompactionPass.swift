@@ -21,7 +21,7 @@ extension PartitionLog {
         let (segments, truncations) = state.read {
             (Array($0.sealed.prefix(plan.segmentCount)), $0.truncations.count)
         }
-        let context = compactionContext()
+        let context = try await compactionContext()
         let mapping = try await map(segments, context, &progress)
         progress.report.keys = mapping.map.count
         progress.report.isPartial = mapping.isCut
@@ -65,10 +65,22 @@ extension PartitionLog {
     }
 
     /// What the producers' state says about what may go.
-    private func compactionContext() -> (
+    private func compactionContext() async throws(LogError) -> (
         aborted: [AbortedRange], producers: [Int64: ProducerLastBatch]
     ) {
-        ([], [:])
+        let aborted = try await abortedTransactions(in: startOffset..<max(startOffset, endOffset))
+        let producers = ledger.published.states.producers.mapValues { state in
+            ProducerLastBatch(
+                lastDataOffset: state.batches.last?.lastOffset, producerEpoch: state.epoch)
+        }
+        return (
+            aborted.compactMap { transaction in
+                guard transaction.firstOffset <= transaction.lastOffset else { return nil }
+                return AbortedRange(
+                    producerID: transaction.producerID,
+                    offsets: transaction.firstOffset...transaction.lastOffset)
+            }, producers
+        )
     }
 
     private func isPassedOver(_ segment: SealedSegment<S>) -> Bool {
@@ -77,30 +89,31 @@ extension PartitionLog {
 
     // MARK: Reading
 
-    /// A segment that is being read from its front, in steps.
-    private struct Source: Sendable {
-        let block: MemoryBlock
-        let info: SegmentInfo
-        let rules: BatchRules
-        var cursor: SegmentCursor
-
-        var isAtEnd: Bool { cursor.position >= info.end.position }
-
-        /// The next batch, verified; at the end the chain must be the one that was sealed.
-        mutating func next() throws(BatchProblem) -> (MemorySlice, BatchHeader) {
-            let position = cursor.position
-            let rest = UnsafeRawBufferPointer(
-                rebasing: block.unsafeBytes[position..<info.end.position])
-            let header = try cursor.next(in: rest, rules: rules)
-            if isAtEnd, cursor != info.end {
-                throw .badChain(expected: info.end.chain.value, found: cursor.chain.value)
+    /// Holds the chain of a compacted segment against its seal. Nothing else vouches for the offsets
+    /// there, and a wrong one in the map would let newer records go.
+    private func checkChain(
+        _ start: CompactionSource, _ progress: inout Progress
+    ) async throws(LogError) {
+        guard start.rules.offsets == .increasing else { return }
+        var source = start
+        while !source.isAtEnd {
+            let limit = source.cursor.position + (64 << 20)
+            let (next, isSound) = await storage.offload { [source] in
+                var source = source
+                let isSound = source.follow(upTo: limit)
+                return (source, isSound)
             }
-            return (MemorySlice(block, position..<position + header.totalByteCount), header)
+            source = next
+            guard isSound else {
+                throw LogError(
+                    .damaged, "segment \(source.info.id): the chain over its batches does not hold")
+            }
+            try await pause(after: 0, &progress)
         }
     }
 
-    private func source(_ segment: SealedSegment<S>) async throws(LogError) -> Source {
-        Source(
+    private func source(_ segment: SealedSegment<S>) async throws(LogError) -> CompactionSource {
+        CompactionSource(
             block: try await segment.map(), info: segment.info, rules: segment.rules,
             cursor: .start(logID: manifest.logID, baseOffset: segment.baseOffset))
     }
@@ -138,7 +151,7 @@ extension PartitionLog {
         LogError(.cancelled, "the segments of \(directory) changed while they were compacted")
     }
 
-    private func damaged(_ source: Source, _ problem: BatchProblem) -> LogError {
+    private func damaged(_ source: CompactionSource, _ problem: BatchProblem) -> LogError {
         LogError(
             .damaged, "segment \(source.info.id) at byte \(source.cursor.position): \(problem)")
     }
@@ -176,10 +189,11 @@ extension PartitionLog {
         _ segment: SealedSegment<S>, _ mapping: inout CompactionMapping, _ progress: inout Progress
     ) async throws(LogError) {
         var source = try await source(segment)
+        try await checkChain(source, &progress)
         while !source.isAtEnd, !mapping.isCut {
             let before = source.cursor.position
             let limit = before + progress.options.stepBytes
-            let step: (Source, CompactionMapping, BatchProblem?) = await storage.offload {
+            let step: (CompactionSource, CompactionMapping, BatchProblem?) = await storage.offload {
                 [source, mapping] in
                 var (source, mapping) = (source, mapping)
                 do throws(BatchProblem) {
@@ -204,7 +218,7 @@ extension PartitionLog {
     private func rewrite(
         _ group: [SealedSegment<S>], _ pass: inout CompactionPass, _ progress: inout Progress
     ) async throws(LogError) -> [SegmentInfo]? {
-        var output = Output()
+        var output = CompactionOutput<S>()
         do throws(LogError) {
             try await output.begin(at: group[0].baseOffset, for: group, in: self)
             for segment in group {
@@ -225,36 +239,9 @@ extension PartitionLog {
         }
     }
 
-    /// The segments that a group turns into.
-    private struct Output {
-        var current: CompactedSegment<S>?
-        var infos: [SegmentInfo] = []
-        var ids: [SegmentID] = []
-
-        mutating func begin(
-            at baseOffset: Int64, for group: [SealedSegment<S>],
-            in log: isolated PartitionLog<S>
-        ) async throws(LogError) {
-            let id = try await log.stage(at: baseOffset, for: group)
-            ids.append(id)
-            let header = SegmentHeader(
-                logID: log.manifest.logID, baseOffset: id.baseOffset, generation: id.generation)
-            do throws(StorageError) {
-                current = try await CompactedSegment.create(
-                    header, in: log.directory, on: log.storage, configuration: log.configuration)
-            } catch { throw LogError(error, while: "creating a compacted segment") }
-        }
-
-        mutating func finish(_ group: [SealedSegment<S>]) async throws(LogError) {
-            let time = group.map(\.info.times.lastAppendTime).max() ?? 0
-            if let info = try await current?.finish(lastAppendTime: time) { infos.append(info) }
-            current = nil
-        }
-    }
-
     private func rewrite(
-        _ start: Source, _ group: [SealedSegment<S>], _ pass: inout CompactionPass,
-        _ output: inout Output, _ progress: inout Progress
+        _ start: CompactionSource, _ group: [SealedSegment<S>], _ pass: inout CompactionPass,
+        _ output: inout CompactionOutput<S>, _ progress: inout Progress
     ) async throws(LogError) {
         var source = start
         // The bytes of one more batch must fit, whatever it grows by.
@@ -267,12 +254,13 @@ extension PartitionLog {
             let before = source.cursor.position
             let written = segment.builder.end.position
             let limit = before + progress.options.stepBytes
-            let step: Step = await storage.offload { [source, pass, builder = segment.builder] in
-                var step = Step(source: source, pass: pass, builder: builder)
+            let step: CompactionStep = await storage.offload {
+                [source, pass, builder = segment.builder] in
+                var step = CompactionStep(source: source, pass: pass, builder: builder)
                 step.run(upTo: limit, room: room, groupEnd: groupEnd)
                 return step
             }
-            (source, pass, segment.builder) = (step.source, step.pass, step.builder)
+            (source, pass) = (step.source, step.pass)
             if let problem = step.problem { throw damaged(source, problem) }
             do throws(StorageError) { try await segment.flush() } catch {
                 throw LogError(error, while: "writing a compacted segment")
@@ -288,96 +276,5 @@ extension PartitionLog {
             try await pause(
                 after: moved + segment.builder.end.position - written, &progress)
         }
-    }
-
-    /// What is done in one go on a thread of the storage.
-    private struct Step: Sendable {
-        var source: Source
-        var pass: CompactionPass
-        var builder: SegmentBuilder
-        var problem: BatchProblem?
-        /// Whether the segment has no room for the next batch.
-        var isFull = false
-
-        mutating func run(upTo limit: Int, room: Int, groupEnd: Int64) {
-            do throws(BatchProblem) {
-                while !source.isAtEnd, source.cursor.position < limit {
-                    let place = source.cursor
-                    let (batch, header) = try source.next()
-                    guard builder.isEmpty || builder.end.position + batch.count <= room else {
-                        source.cursor = place
-                        isFull = true
-                        return
-                    }
-                    let outcome = pass.apply(
-                        batch.unsafeBytes, header, isLast: header.nextOffset == groupEnd)
-                    switch outcome {
-                    case .dropped: break
-                    case .unchanged, .opaque: builder.add(batch, header)
-                    case .rewritten(let block):
-                        // Its header is the old one but for counts, times and flags.
-                        if let header = BatchHeader(block.unsafeBytes) {
-                            builder.add(MemorySlice(block), header)
-                        }
-                    }
-                }
-            } catch { problem = error }
-        }
-    }
-
-    // MARK: Committing
-
-    /// Names a new segment in the manifest, so that its files are known to be garbage until a
-    /// replacement takes them in.
-    private func stage(
-        at baseOffset: Int64, for group: [SealedSegment<S>]
-    ) async throws(LogError) -> SegmentID {
-        var id = SegmentID(baseOffset: baseOffset)
-        try await changingStructure("compacting") { () async throws(StorageError) in
-            // Above those of all inputs, so that no name ever stands for two contents.
-            let newest = group.map(\.info.id.generation).max() ?? 0
-            id.generation = max(
-                newest &+ 1, manifest.manifest.unusedID(baseOffset: baseOffset).generation)
-            manifest.inProgress.insert(id)
-            try await manifest.commit([.stage(id)])
-        }
-        return id
-    }
-
-    /// Puts new segments in the place of a group, for good. False when the group is no longer part
-    /// of the log as it was read; then the new segments are given up. After a failure they stay:
-    /// the manifest on disk may have taken them in, and opening the log decides.
-    private func replace(
-        _ group: [SealedSegment<S>], with infos: [SegmentInfo]
-    ) async throws(LogError) -> Bool {
-        let old = group.map(\.info)
-        var isCurrent = false
-        try await changingStructure("compacting") { () async throws(StorageError) in
-            let sealed = manifest.manifest.sealed
-            guard let start = sealed.firstIndex(where: { $0.id == old[0].id }),
-                start + old.count <= sealed.count,
-                Array(sealed[start..<start + old.count]) == old
-            else { return }
-            isCurrent = true
-            try await manifest.commit([
-                .replace(removing: old.map(\.id), with: infos, cleanedUpTo: 0)
-            ])
-            let fresh = infos.map { sealedSegment($0) }
-            state.publish { snapshot in
-                let place = snapshot.sealed.firstIndex { $0.info.id == old[0].id }
-                guard let place else { return }
-                snapshot.sealed.replaceSubrange(place..<place + old.count, with: fresh)
-            }
-        }
-        manifest.inProgress.subtract(infos.map(\.id))
-        await removeGarbage()
-        return isCurrent
-    }
-
-    /// Removes what was staged and is not wanted.
-    private func discard(_ output: Output) async {
-        await output.current?.close()
-        manifest.inProgress.subtract(output.ids)
-        await removeGarbage()
     }
 }

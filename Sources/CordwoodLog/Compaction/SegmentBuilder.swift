@@ -2,7 +2,10 @@ import CordwoodStorage
 
 /// A segment in the making: the batches that it will hold, its indexes and its times. Pure; whoever
 /// owns it writes ``takePending()`` at the place that it names.
-struct SegmentBuilder: Sendable {
+///
+/// A class, so that handing it to a step and back does not copy the index; Sendable because its one
+/// owner, a pass, uses it from one step at a time.
+final class SegmentBuilder: @unchecked Sendable {
     let header: SegmentHeader
     /// Where the next batch goes.
     private(set) var end: SegmentCursor
@@ -26,7 +29,7 @@ struct SegmentBuilder: Sendable {
     var isEmpty: Bool { end.position == SegmentHeader.byteCount }
 
     /// Adds a batch whose bytes have been verified or built here.
-    mutating func add(_ batch: MemorySlice, _ header: BatchHeader) {
+    func add(_ batch: MemorySlice, _ header: BatchHeader) {
         index.note(end, interval: indexIntervalBytes)
         timeIndex.absorb(maxTimestamp: header.maxTimestamp, following: index)
         end.chain.absorb(batch.unsafeBytes)
@@ -48,7 +51,7 @@ struct SegmentBuilder: Sendable {
     }
 
     /// Hands out what is to be written next.
-    mutating func takePending() -> FileWrite? {
+    func takePending() -> FileWrite? {
         guard pendingBytes > 0 else { return nil }
         defer {
             pending = []

@@ -119,7 +119,7 @@ final class ActiveSegment<S: Storage> {
     ) async throws(StorageError) {
         space.claim(upTo: newEnd.position)
         try await waitForWork(before: newEnd.position, syncs: sync)
-        try await reserve(newEnd.position - end.position)
+        if newEnd.position > space.reserved { try await reserve(upTo: newEnd.position) }
         watermarkSequence += 1
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
@@ -134,26 +134,40 @@ final class ActiveSegment<S: Storage> {
         if sync { noteDurable(newEnd, newTimes) }
     }
 
-    /// Makes sure that there is space for so many bytes behind ``end``, in the path of an append: the
-    /// first of a segment, or where what runs ahead was overtaken. After an error the space is what
-    /// it was.
-    func reserve(_ byteCount: Int) async throws(StorageError) {
-        let needed = end.position + byteCount
-        guard needed > space.reserved else { return }
-        let wanted = space.beginReserving(upTo: needed, limit: segmentBytes)
+    /// Reserves space in the path of an append: the first of a segment, or where what runs ahead
+    /// was overtaken.
+    private func reserve(upTo position: Int) async throws(StorageError) {
+        let size = space.beginReserving(upTo: position, limit: segmentBytes)
         do throws(StorageError) {
-            do throws(StorageError) { try await file.preallocate(to: wanted) } catch {
-                guard error.code == .noSpace, wanted > needed else { throw error }
-                // The last of a disk is used, too.
-                try await file.preallocate(to: needed)
-                space.endReserving(needed)
-                return
-            }
+            try await file.preallocate(to: size)
+            return space.endReserving(size)
         } catch {
+            guard error.code == .noSpace, size > position else {
+                space.endReserving(nil)
+                throw error
+            }
+        }
+        // The last of a full disk is used, too.
+        do throws(StorageError) { try await file.preallocate(to: position) } catch {
             space.endReserving(nil)
             throw error
         }
-        space.endReserving(wanted)
+        space.endReserving(position)
+    }
+
+    /// Takes back what a write that found no space may have left behind ``end``, durably, and is
+    /// ready for appends again.
+    func takeBack() async throws(StorageError) {
+        try await settle()
+        isStopped = false
+        space = SpaceAhead(end: end.position, limits: space.limits)
+    }
+
+    /// Makes sure that there is space for so many bytes behind ``end``, outside an append.
+    func reserve(_ byteCount: Int) async throws(StorageError) {
+        let needed = end.position + byteCount
+        try await waitForWork(before: needed, syncs: false)
+        if needed > space.reserved { try await reserve(upTo: needed) }
     }
 
     func noteDurable(_ place: SegmentCursor, _ placeTimes: SegmentTimes) {
@@ -185,8 +199,6 @@ final class ActiveSegment<S: Storage> {
             writes.append(FileWrite(at: SealSlot.position, [MemorySlice(seal)]))
         }
         try await file.write(writes, thenSync: true)
-        space.cut(to: end.position)
-        isStopped = false
     }
 
     /// What the manifest will know of it when it is sealed now.
@@ -217,9 +229,7 @@ final class ActiveSegment<S: Storage> {
                 [FileWrite(at: position, [MemorySlice(copy)])], thenSync: false)
             position = step.upperBound
         }
-        try await settle()
-        isStopped = false
-        space = SpaceAhead(end: end.position, limits: space.limits)
+        try await takeBack()
     }
 
     /// How much of a segment is read or written at a time.

@@ -46,7 +46,7 @@ struct SegmentReader {
                 }
                 try step(&walk, wanted: offset)
             } catch {
-                walk.batches.removeLast(walk.batches.count - walk.soundBatches(after: error))
+                walk.batches.removeLast(walk.batches.count - soundBatches(walk, after: error))
                 if !walk.batches.isEmpty { return walk.batches }
                 try resume(&walk, after: error, wanted: offset)
             }
@@ -70,13 +70,6 @@ struct SegmentReader {
             self.nextEntry = nextEntry
         }
 
-        /// How many batches can still be served after a problem: a wrong chain puts in doubt all
-        /// since the last entry, anything else concerns only the batch where it was found.
-        func soundBatches(after problem: BatchProblem) -> Int {
-            if case .badChain = problem { return chainedBatches }
-            return batches.count
-        }
-
         mutating func jump(to place: SegmentCursor, knowsChain: Bool, in index: OffsetIndex) {
             cursor = place
             self.knowsChain = knowsChain
@@ -84,6 +77,29 @@ struct SegmentReader {
                 Int(index.entries[nextEntry].position) < cursor.position
             { nextEntry += 1 }
         }
+    }
+
+    /// How many batches can still be served after a problem: a wrong chain puts in doubt all since
+    /// the last entry, anything else concerns only the batch where it was found. But in a compacted
+    /// segment nothing except the chain vouches for a batch's offset, so there the chain must hold
+    /// behind the problem, too.
+    private func soundBatches(_ walk: Walk, after problem: BatchProblem) -> Int {
+        if case .badChain = problem { return walk.chainedBatches }
+        if rules.offsets == .increasing, walk.batches.count > walk.chainedBatches {
+            let landmark = nextLandmark(walk)
+            let found = walk.cursor.survivor(
+                in: bytes(from: walk.cursor.position), before: landmark, rules: rules)
+            guard walk.knowsChain, found?.knowsChain == true else { return walk.chainedBatches }
+        }
+        return walk.batches.count
+    }
+
+    /// The next place whose offset and chain are known.
+    private func nextLandmark(_ walk: Walk) -> Landmark {
+        let isAtEntry = walk.nextEntry < index.entries.count
+        let entry = isAtEntry ? index.cursor(index.entries[walk.nextEntry]) : end
+        let landmark = Landmark.next(behind: walk.cursor.position, gaps: gaps, end: end)
+        return entry.position <= landmark.position ? Landmark(entry) : landmark
     }
 
     private func checkEnd(_ walk: Walk) throws(BatchProblem) {
@@ -135,8 +151,7 @@ struct SegmentReader {
             return
         }
         let place = walk.cursor
-        var landmark = Landmark.next(behind: place.position, gaps: gaps, end: end)
-        if entry.position <= landmark.position { landmark = Landmark(entry) }
+        let landmark = nextLandmark(walk)
         let found = place.survivor(in: bytes(from: place.position), before: landmark, rules: rules)
         let next =
             found

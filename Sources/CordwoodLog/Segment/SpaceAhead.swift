@@ -120,14 +120,6 @@ struct SpaceAhead {
         step = nil
     }
 
-    /// The file was cut, and is appended to again from there. No step may be under way.
-    mutating func cut(to end: Int) {
-        reserved = end
-        claimed = end
-        zeroed = 0
-        isStopped = false
-    }
-
     /// No further step begins.
     mutating func stop() { isStopped = true }
 

@@ -6,9 +6,9 @@ struct LogModel {
     struct Batch {
         var records: [StoredRecord]
         var epoch: Int32
-
-        var baseOffset: Int64 { records[0].offset }
-        var nextOffset: Int64 { records[records.count - 1].offset + 1 }
+        /// Where it began and ended before compaction took records out.
+        var baseOffset: Int64
+        var nextOffset: Int64
     }
 
     private(set) var batches: [Batch] = []
@@ -19,6 +19,7 @@ struct LogModel {
     private(set) var epoch: Int32 = 0
     private(set) var epochStarts: [(epoch: Int32, offset: Int64)] = []
     private(set) var highWatermark: Int64?
+    private(set) var compactedUpTo: Int64 = 0
 
     /// The records that a reader sees which is not limited.
     var records: [StoredRecord] {
@@ -33,7 +34,7 @@ struct LogModel {
                     StoredRecord(
                         offset: first + Int64(index), timestamp: record.timestamp ?? 0,
                         key: record.key, value: record.value, headers: record.headers)
-                }, epoch: epoch))
+                }, epoch: epoch, baseOffset: first, nextOffset: first + Int64(records.count)))
         endOffset += Int64(records.count)
         if isDurable { durableOffset = endOffset }
         return first..<endOffset
@@ -72,6 +73,20 @@ struct LogModel {
 
     mutating func setHighWatermark(_ offset: Int64?) {
         highWatermark = offset.map { max(highWatermark ?? 0, min($0, endOffset)) }
+    }
+
+    /// Keeps the latest record of each key among those before `end`, and all behind it.
+    mutating func compact(upTo end: Int64) {
+        var latest: [[UInt8]: Int64] = [:]
+        for record in batches.flatMap(\.records) where record.offset < end {
+            latest[record.key ?? []] = record.offset
+        }
+        for index in batches.indices {
+            batches[index].records.removeAll {
+                $0.offset < end && latest[$0.key ?? []] != $0.offset
+            }
+        }
+        compactedUpTo = max(compactedUpTo, end)
     }
 
     /// What a crash left: a prefix that holds all that was durable.

@@ -6,12 +6,21 @@ import Testing
 
 /// Random operations on a log and on a plain list, which have to agree after every one.
 @Suite(.timeLimit(.minutes(30))) struct LogModelTests {
+    /// CI runs the suite optimised, too, and there all of them.
+    private static var seedCount: Int {
+        #if DEBUG
+        1000
+        #else
+        10_000
+        #endif
+    }
+
     @Test func agreesWithAPlainListAfterEveryOperation() async throws {
         // Two halves side by side: the machines have two cores.
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for half in 0..<2 as Range<UInt64> {
                 tasks.addTask {
-                    for seed in seeds(10_000) where seed % 2 == half {
+                    for seed in seeds(Self.seedCount) where seed % 2 == half {
                         var run = try await ModelRun(seed: seed)
                         try await run.run(operations: 20)
                     }
@@ -28,6 +37,7 @@ private struct ModelRun {
     private var random: SplitMix64
     private let storage: SimulatedStorage
     private let configuration: LogConfiguration
+    private let isCompacted: Bool
     private var log: SimulatedLog
     private var model = LogModel()
     /// What was done, for the message of a failure.
@@ -37,11 +47,14 @@ private struct ModelRun {
         self.seed = seed
         random = SplitMix64(seed: seed)
         storage = SimulatedStorage(seed: seed)
-        configuration = LogConfiguration(
+        var configuration = LogConfiguration(
             segmentBytes: SegmentHeader.byteCount + [1600, 2500, 20_000][random.below(3)],
             indexIntervalBytes: [64, 256, 1024][random.below(3)], maxMessageBytes: 1600,
             maximumQueuedBytes: 1 << 20, maximumGroupBytes: [512, 1 << 20][random.below(2)],
             tailBytes: [0, 700, 1 << 20][random.below(3)])
+        isCompacted = random.coin()
+        if isCompacted { configuration.cleanupPolicy = .compact }
+        self.configuration = configuration
         log = try await openLog(on: storage, configuration)
     }
 
@@ -53,7 +66,7 @@ private struct ModelRun {
     }
 
     private mutating func step() async throws {
-        switch random.below(16) {
+        switch random.below(18) {
         case 0...5: try await append()
         case 6:
             history.append("roll")
@@ -79,7 +92,8 @@ private struct ModelRun {
             history.append("high watermark \(offset.map(String.init) ?? "none")")
             log.setHighWatermark(offset)
             model.setHighWatermark(offset)
-        case 12, 13:
+        case 12: try await compact()
+        case 13, 14:
             history.append("reopen")
             try await log.close()
             log = try await openLog(on: storage, configuration)
@@ -91,7 +105,7 @@ private struct ModelRun {
     private mutating func append() async throws {
         let records = (0..<1 + random.below(4)).map { _ in
             Record(
-                key: random.coin() ? nil : [UInt8(random.below(8))],
+                key: !isCompacted && random.coin() ? nil : [UInt8(random.below(8))],
                 value: random.below(8) == 0 ? nil : value(random.below(250)),
                 headers: random.below(4) == 0 ? [RecordHeader(key: "h", value: [1])] : [],
                 timestamp: Int64(random.below(1000)))
@@ -126,7 +140,9 @@ private struct ModelRun {
     }
 
     private mutating func truncate() async throws {
-        let offset = Int64(random.below(Int(model.endOffset) + 2))
+        // A leader's and a replica's logs are never compacted beyond what they agree on.
+        let floor = Int(model.compactedUpTo)
+        let offset = Int64(floor + random.below(Int(model.endOffset) + 2 - floor))
         history.append("truncate to \(offset)")
         if offset > model.endOffset || offset < model.startOffset {
             await expectLogError(.offsetOutOfRange, "\(context)") {
@@ -137,6 +153,18 @@ private struct ModelRun {
             model.truncate(to: offset)
             #expect(end == model.endOffset, "\(context)")
         }
+    }
+
+    private mutating func compact() async throws {
+        history.append("compact")
+        guard isCompacted else {
+            await expectLogError(.invalidConfiguration) { try await log.compact(force: true) }
+            return
+        }
+        guard let report = try await log.compact(force: true) else { return }
+        let areNone = report.passedOverSegments == 0 && !report.isPartial
+        #expect(areNone, "\(context)")
+        model.compact(upTo: report.cleanedUpTo)
     }
 
     private mutating func crash() async throws {

@@ -71,7 +71,7 @@ extension Log {
         while offset < endOffset {
             do {
                 let batches = try await read(from: offset, maximumBytes: 1 << 20)
-                try #require(!batches.isEmpty)
+                try #require(!batches.isEmpty, "nothing at offset \(offset), before \(endOffset)")
                 for batch in batches {
                     records += try batch.records().filter { $0.offset >= offset }
                     offset = batch.lastOffset + 1

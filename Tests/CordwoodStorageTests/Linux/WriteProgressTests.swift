@@ -78,8 +78,17 @@ import Testing
         _ = progress.beginChain(limit: 8)
         _ = progress.record(step: 0, result: -Int(ENOSPC))
         _ = progress.record(step: 1, result: -Int(EIO))
-        _ = progress.record(step: 2, result: -Int(EIO))
+        _ = progress.record(step: 2, result: -Int(ECANCELED))
         #expect(progress.endChain() == .failed(ENOSPC, operation: .write))
+    }
+
+    /// It alone may have lost what was written before.
+    @Test func aFailedSyncIsReportedWhateverElseFailed() {
+        var progress = WriteProgress(pieces: [1], thenSync: true)
+        _ = progress.beginChain(limit: 8)
+        _ = progress.record(step: 0, result: -Int(ENOSPC))
+        _ = progress.record(step: 1, result: -Int(EIO))
+        #expect(progress.endChain() == .failed(EIO, operation: .fdatasync))
     }
 
     @Test(arguments: [(-Int(EINTR), EINTR), (-Int(EAGAIN), EAGAIN), (0, EIO)])

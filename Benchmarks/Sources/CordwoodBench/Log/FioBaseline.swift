@@ -50,18 +50,24 @@ struct FioBaseline {
         guard let start = output.firstIndex(of: "{"),
             let report = try? JSONDecoder().decode(
                 Report.self, from: Data(output[start...].utf8)),
-            let job = report.jobs.first, job.write.bw_bytes > 0
+            let job = report.jobs.first, job.write.bandwidth > 0
         else { throw BenchError("fio printed no bandwidth: \(output)") }
-        let p99 = job.sync?.lat_ns?.percentile?["99.000000"]
+        let p99 = job.sync?.latency?.percentile?["99.000000"]
         return Result(
-            megabytesPerSecond: job.write.bw_bytes / 1e6, syncMicroseconds: p99.map { $0 / 1e3 })
+            megabytesPerSecond: job.write.bandwidth / 1e6, syncMicroseconds: p99.map { $0 / 1e3 })
     }
 
     /// The fields that are looked at, by fio's names.
     private struct Report: Decodable {
         struct Job: Decodable {
-            struct Write: Decodable { var bw_bytes: Double }
-            struct Sync: Decodable { var lat_ns: Latency? }
+            struct Write: Decodable {
+                var bandwidth: Double
+                enum CodingKeys: String, CodingKey { case bandwidth = "bw_bytes" }
+            }
+            struct Sync: Decodable {
+                var latency: Latency?
+                enum CodingKeys: String, CodingKey { case latency = "lat_ns" }
+            }
             struct Latency: Decodable { var percentile: [String: Double]? }
             var write: Write
             var sync: Sync?

@@ -33,6 +33,9 @@ struct LogCommand: AsyncParsableCommand {
     @Flag(help: "Measure the disk with fio between the rounds, in the same directory.")
     var fio = false
 
+    @Option(help: "Bytes that fio writes at a time; by default as many as Cordwood's groups had.")
+    var fioBytes: Int?
+
     private var load: LogLoad {
         LogLoad(
             recordBytes: recordBytes, recordsPerBatch: max(1, batchBytes / max(1, recordBytes)),
@@ -48,6 +51,7 @@ struct LogCommand: AsyncParsableCommand {
         }
         try check("--record-bytes", recordBytes, 1...1_000_000)
         try check("--batch-bytes", batchBytes, 1...1 << 26)
+        if let fioBytes { try check("--fio-bytes", fioBytes, 1...1 << 30) }
         try check("--producers", producers, 1...10_000)
         try check("--seconds", seconds, 1...86_400)
         if let rounds { try check("--rounds", rounds, 1...100) }
@@ -112,7 +116,7 @@ struct LogCommand: AsyncParsableCommand {
             if fio {
                 let baseline = FioBaseline(
                     directory: scratch.path, name: "fio-\(number)",
-                    blockBytes: Int(appended.bytesPerGroup),
+                    blockBytes: fioBytes ?? Int(appended.bytesPerGroup),
                     syncs: acknowledge == .durable, seconds: seconds)
                 try await scratch.settle()
                 let fresh = try baseline.run(.fresh)

@@ -1,0 +1,298 @@
+import CordwoodLog
+import CordwoodStorage
+
+/// Decides how transactions over several partitions end, and sees to it that all of them learn it.
+///
+/// Every step is a record of `__transaction_state`, durable before it is acted upon, so a crash at
+/// any step ends in all or nothing: opening replays the topic, aborts what was open, and writes the
+/// markers of what was decided again.
+actor TransactionCoordinator {
+    typealias ResolveTopic = @Sendable (String) async throws(DatabaseError) -> Topic
+    typealias ResolveGroups = @Sendable () async throws(DatabaseError) -> GroupCoordinator
+
+    /// How many producer ids are taken at a time.
+    private static let producerIDBlock: Int64 = 1000
+    /// There is one coordinator, and it never moves.
+    private static let coordinatorEpoch: Int32 = 0
+
+    /// A transactional id.
+    private final class Entry {
+        var state: TransactionState?
+        /// Offsets of consumer groups that the transaction commits, and where in the log they are.
+        var offsets: [(record: OffsetRecord, logOffset: Int64)] = []
+        /// Commits of groups that end with the transaction.
+        var sessions: [(session: GroupSession, commit: UInt64)] = []
+        let turns = AsyncLock()
+    }
+
+    private let log: any Log
+    nonisolated let clock: any WallClock
+    private let resolveTopic: ResolveTopic
+    private let resolveGroups: ResolveGroups
+    private var entries: [String: Entry] = [:]
+    private var freeIDs: Range<Int64> = 0..<0
+    private var nextBlock: Int64 = 0
+    private let blocks = AsyncLock()
+
+    /// Replays the topic and ends what was left open.
+    static func open(
+        _ log: any Log, clock: any WallClock, resolveTopic: @escaping ResolveTopic,
+        resolveGroups: @escaping ResolveGroups
+    ) async throws(DatabaseError) -> TransactionCoordinator {
+        let coordinator = TransactionCoordinator(
+            log, clock: clock, resolveTopic: resolveTopic, resolveGroups: resolveGroups)
+        try await coordinator.replay()
+        return coordinator
+    }
+
+    private init(
+        _ log: any Log, clock: any WallClock, resolveTopic: @escaping ResolveTopic,
+        resolveGroups: @escaping ResolveGroups
+    ) {
+        self.log = log
+        self.clock = clock
+        self.resolveTopic = resolveTopic
+        self.resolveGroups = resolveGroups
+    }
+
+    nonisolated var isClosed: Bool { log.isClosed }
+
+    private func replay() async throws(DatabaseError) {
+        var records = RecordSequence(log, from: log.startOffset, following: false)
+            .makeAsyncIterator()
+        while true {
+            let next: StoredRecord?
+            do { next = try await records.next() } catch { throw Self.failure(error) }
+            guard let record = next else { break }
+            switch try TransactionRecord(record) {
+            case .producerIDs(let next): nextBlock = max(nextBlock, next)
+            case .state(let id, let state): entry(id).state = state
+            }
+        }
+        for (id, entry) in entries {
+            // Nobody is left who could go on with it.
+            if let next = try entry.state?.status == .ongoing
+                ? entry.state?.preparing(.abort, fencing: true, now: clock.millisecondsNow()) : nil
+            {
+                try await write(id, entry, next)
+            }
+            try await finish(id, entry)
+        }
+    }
+
+    private func entry(_ id: String) -> Entry {
+        if let entry = entries[id] { return entry }
+        let entry = Entry()
+        entries[id] = entry
+        return entry
+    }
+
+    // MARK: Producers
+
+    /// Gives a transactional id to a new holder: ends what the earlier one left open, and raises
+    /// the epoch, so that it is turned away.
+    func initialise(
+        _ id: String, timeoutMilliseconds: Int32
+    ) async throws(DatabaseError) -> (producerID: Int64, epoch: Int16) {
+        let entry = entry(id)
+        return try await entry.turns.withLock { () async throws(DatabaseError) in
+            let now = clock.millisecondsNow()
+            if entry.state?.status == .ongoing {
+                try await end(id, entry, .abort, fencing: true)
+            } else {
+                try await finish(id, entry)
+            }
+            var next: TransactionState
+            // The last epoch is kept for fencing.
+            if let state = entry.state, state.epoch < Int16.max - 1 {
+                next = TransactionState(
+                    producerID: state.producerID, epoch: state.epoch + 1,
+                    timeoutMilliseconds: timeoutMilliseconds, updatedAt: now)
+            } else {
+                next = TransactionState(
+                    producerID: try await newProducerID(), epoch: 0,
+                    timeoutMilliseconds: timeoutMilliseconds, updatedAt: now)
+            }
+            next.status = .empty
+            try await write(id, entry, next)
+            return (next.producerID, next.epoch)
+        }
+    }
+
+    /// An id that no producer of this database has had. Takes a block of them durably, now and then.
+    func newProducerID() async throws(DatabaseError) -> Int64 {
+        try await blocks.withLock { () async throws(DatabaseError) in
+            if freeIDs.isEmpty {
+                let (end, overflow) = nextBlock.addingReportingOverflow(Self.producerIDBlock)
+                if overflow {
+                    throw DatabaseError(.invalidTransactionState, "there are no producer ids left")
+                }
+                try await append(.producerIDs(next: end), .durable)
+                freeIDs = nextBlock..<end
+                nextBlock = end
+            }
+            return freeIDs.removeFirst()
+        }
+    }
+
+    // MARK: Transactions
+
+    /// Makes partitions part of a producer's transaction, and opens it with the first ones. Records
+    /// may be appended to them when this returns.
+    func add(
+        _ partitions: Set<TopicPartition>, to id: String, producerID: Int64, epoch: Int16
+    ) async throws(DatabaseError) {
+        let entry = entry(id)
+        try await entry.turns.withLock { () async throws(DatabaseError) in
+            let state = try await checked(id, entry, producerID, epoch)
+            if let next = try state.adding(partitions, now: clock.millisecondsNow()) {
+                try await write(id, entry, next)
+            }
+        }
+    }
+
+    /// Offsets that the transaction commits for a group, which its records in the log are of. The
+    /// group's commit is ended with the transaction.
+    func addOffsets(
+        _ offsets: [(record: OffsetRecord, logOffset: Int64)], _ session: GroupSession,
+        commit: UInt64, to id: String
+    ) {
+        entry(id).offsets += offsets
+        entry(id).sessions.append((session, commit))
+    }
+
+    /// Ends a producer's transaction. When this returns, it is decided for good, and every
+    /// partition's readers see the same.
+    func end(
+        _ id: String, producerID: Int64, epoch: Int16, _ marker: TransactionMarker
+    ) async throws(DatabaseError) {
+        let entry = entry(id)
+        try await entry.turns.withLock { () async throws(DatabaseError) in
+            _ = try await checked(id, entry, producerID, epoch)
+            try await end(id, entry, marker, fencing: false)
+        }
+    }
+
+    /// Whether the id's transaction is open: how it ends is not decided.
+    func isOpen(_ id: String) -> Bool { entries[id]?.state?.status == .ongoing }
+
+    /// Aborts the transactions that took too long.
+    func abortExpired() async {
+        let now = clock.millisecondsNow()
+        for (id, entry) in entries where entry.state?.isExpired(now: now) ?? false {
+            await entry.turns.withLock {
+                guard entry.state?.isExpired(now: now) ?? false else { return }
+                // Where it fails, the next round tries again.
+                do throws(DatabaseError) {
+                    try await end(id, entry, .abort, fencing: true)
+                } catch {}
+            }
+        }
+    }
+
+    /// The state, when it is the caller's to change.
+    private func checked(
+        _ id: String, _ entry: Entry, _ producerID: Int64, _ epoch: Int16
+    ) async throws(DatabaseError) -> TransactionState {
+        if entry.state?.isExpired(now: clock.millisecondsNow()) ?? false {
+            try await end(id, entry, .abort, fencing: true)
+        }
+        guard let state = entry.state, state.producerID == producerID, state.epoch == epoch else {
+            throw DatabaseError(
+                .producerFenced,
+                "producer \(producerID), epoch \(epoch) of \(String(reflecting: id)): another has "
+                    + "taken its place, or its transaction took too long and was aborted")
+        }
+        return state
+    }
+
+    private func end(
+        _ id: String, _ entry: Entry, _ marker: TransactionMarker, fencing: Bool
+    ) async throws(DatabaseError) {
+        if let next = try entry.state?.preparing(
+            marker, fencing: fencing, now: clock.millisecondsNow())
+        {
+            // A commit that is durable before its records are could lose some of them.
+            if marker == .commit {
+                for place in next.partitions.sorted() { try await flush(place) }
+            }
+            try await write(id, entry, next)
+        }
+        try await finish(id, entry)
+    }
+
+    private func flush(_ place: TopicPartition) async throws(DatabaseError) {
+        let log = try await log(of: place)
+        do { try await log.flush() } catch { throw DatabaseError(error, "\(place)") }
+    }
+
+    private func log(of place: TopicPartition) async throws(DatabaseError) -> any Log {
+        let topic = try await resolveTopic(place.topic)
+        guard topic.partitions.indices.contains(place.partition) else {
+            throw DatabaseError(.malformedState, "there is no partition \(place)")
+        }
+        return topic.partitions[place.partition].log
+    }
+
+    /// Writes the markers of a transaction that was decided, and then that they are written.
+    private func finish(_ id: String, _ entry: Entry) async throws(DatabaseError) {
+        guard let state = entry.state, let marker = state.marker,
+            let next = state.completing(now: clock.millisecondsNow())
+        else { return }
+        for place in state.partitions.sorted() {
+            do throws(DatabaseError) {
+                try await writeMarker(marker, state, place)
+            } catch {
+                throw DatabaseError(
+                    error.code,
+                    "transaction \(String(reflecting: id)): its \(marker) is decided, and durable; "
+                        + "\(place) could not be told yet, and will be when it is tried again or "
+                        + "the database is opened", cause: error)
+            }
+        }
+        if marker == .commit, !entry.offsets.isEmpty {
+            try await resolveGroups().apply(entry.offsets)
+        }
+        entry.offsets = []
+        for (session, commit) in entry.sessions {
+            session.end(commit)
+            await (try resolveGroups()).endTransactional()
+        }
+        entry.sessions = []
+        // Not synced: after a crash the markers are written again, which changes nothing.
+        try await append(.state(id: id, next), .written)
+        entry.state = next
+    }
+
+    private func writeMarker(
+        _ marker: TransactionMarker, _ state: TransactionState, _ place: TopicPartition
+    ) async throws(DatabaseError) {
+        let log = try await log(of: place)
+        do {
+            _ = try await log.appendMarker(
+                marker, producerID: state.producerID, epoch: state.epoch,
+                coordinatorEpoch: Self.coordinatorEpoch, acknowledge: .durable)
+        } catch { throw DatabaseError(error, "\(place)") }
+    }
+
+    // MARK: The log
+
+    private func write(
+        _ id: String, _ entry: Entry, _ state: TransactionState
+    ) async throws(DatabaseError) {
+        try await append(.state(id: id, state), .durable)
+        entry.state = state
+    }
+
+    private func append(
+        _ record: TransactionRecord, _ acknowledge: Acknowledgement
+    ) async throws(DatabaseError) {
+        do { _ = try await log.append([record.encode()], acknowledge: acknowledge) } catch {
+            throw Self.failure(error)
+        }
+    }
+
+    private static func failure(_ error: LogError) -> DatabaseError {
+        DatabaseError(error, InternalTopic.transactionState.rawValue)
+    }
+}

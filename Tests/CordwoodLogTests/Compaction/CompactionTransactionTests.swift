@@ -1,0 +1,115 @@
+import CordwoodSimulation
+import CordwoodStorage
+import Testing
+
+@testable import CordwoodLog
+
+/// Transactions and producers come through compaction.
+@Suite(.timeLimit(.minutes(30))) struct CompactionTransactionTests {
+    private struct Sent {
+        var offset: Int64
+        var record: Record
+        /// The producer whose transaction it belongs to.
+        var producer: Int64?
+        var isAborted = false
+        var isOpen = false
+    }
+
+    @Test func committedRecordsSurviveAndAbortedOnesGo() async throws {
+        for seed in seeds(25) {
+            var random = SplitMix64(seed: seed)
+            let storage = SimulatedStorage(seed: seed)
+            var configuration = LogConfiguration.smallCompacted
+            configuration.deleteRetentionMilliseconds = 1000
+            configuration.compressionType = [.producer, .lz4(), .gzip()][random.below(3)]
+            var log = try await openLog(on: storage, configuration)
+            var sent: [Sent] = []
+            var sequences: [Int64: Int32] = [:]
+            var open: Set<Int64> = []
+            for step in 0..<60 {
+                let context: Comment = "seed \(seed), step \(step)"
+                let producer = Int64(random.below(3))
+                switch random.below(10) {
+                case 0:
+                    storage.simulatedClock.advance(milliseconds: Int64(random.below(1500)))
+                    try await log.roll()
+                    try await log.compact(
+                        force: true,
+                        options: .small(mapBytes: [100, 1 << 16][random.below(2)]))
+                    try await check(log, sent, context)
+                case 1:
+                    let states = await log.producers()
+                    try await log.close()
+                    log = try await openLog(on: storage, configuration)
+                    #expect(await log.producers().map(\.producerID) == states.map(\.producerID))
+                    #expect(await log.producers().map(\.epoch) == states.map(\.epoch))
+                    try await check(log, sent, context)
+                case 2...4 where open.contains(producer):
+                    let commits = random.coin()
+                    _ = try await log.appendMarker(
+                        commits ? .commit : .abort, producerID: producer, epoch: 0,
+                        coordinatorEpoch: 0)
+                    for index in sent.indices
+                    where sent[index].producer == producer && sent[index].isOpen {
+                        sent[index].isOpen = false
+                        sent[index].isAborted = !commits
+                    }
+                    open.remove(producer)
+                default:
+                    let records = (0..<1 + random.below(3)).map { _ in
+                        Record(
+                            key: [UInt8(random.below(8))],
+                            value: random.below(5) == 0
+                                ? nil : [UInt8](repeating: 7, count: random.below(80)),
+                            timestamp: SimulatedClock.defaultMilliseconds + Int64(step))
+                    }
+                    let base = sequences[producer, default: 0]
+                    let offsets = try await log.append(
+                        records,
+                        producer: ProducerSequence(
+                            producerID: producer, epoch: 0, baseSequence: base,
+                            isTransactional: true))
+                    sequences[producer] = base + Int32(records.count)
+                    open.insert(producer)
+                    for (offset, record) in zip(offsets, records) {
+                        sent.append(
+                            Sent(offset: offset, record: record, producer: producer, isOpen: true))
+                    }
+                }
+            }
+            try await log.close()
+        }
+    }
+
+    private func check(_ log: SimulatedLog, _ sent: [Sent], _ context: Comment) async throws {
+        #expect(try await log.verify().isSound, context)
+        let stable = log.lastStableOffset
+        var found: [StoredRecord] = []
+        let all = RecordSequence(
+            log, from: log.startOffset, following: false, isolation: .committed)
+        for try await record in all { found.append(record) }
+        let decided = sent.filter { $0.offset < stable }
+        let byOffset = Dictionary(uniqueKeysWithValues: decided.map { ($0.offset, $0) })
+        for record in found {
+            let original = byOffset[record.offset]
+            #expect(original?.record == record.record, context)
+            #expect(original?.isAborted == false, context)
+        }
+        let offsets = Set(found.map(\.offset))
+        let committed = decided.filter { !$0.isAborted }
+        for (_, records) in Dictionary(grouping: committed, by: \.record.key) {
+            guard let latest = records.last else { continue }
+            if latest.record.value != nil {
+                #expect(offsets.contains(latest.offset), "lost \(latest); \(context.rawValue)")
+            } else if !offsets.contains(latest.offset) {
+                #expect(
+                    !records.contains { offsets.contains($0.offset) },
+                    "a deleted record came back; \(context.rawValue)")
+            }
+        }
+        // What is not decided is all there.
+        let rest = try await log.allReadable().map(\.offset)
+        #expect(
+            Set(sent.map(\.offset).filter { $0 >= stable }).isSubset(of: Set(rest)), context)
+    }
+}
