@@ -1,23 +1,27 @@
 extension LogConfiguration {
-    private static let numbers: [(name: String, path: any WritableKeyPath<Self, Int> & Sendable)] = [
-        ("segmentBytes", \.segmentBytes),
-        ("segmentJitterMilliseconds", \.segmentJitterMilliseconds),
-        ("segmentIndexBytes", \.segmentIndexBytes), ("indexIntervalBytes", \.indexIntervalBytes),
-        ("minCompactionLagMilliseconds", \.minCompactionLagMilliseconds),
-        ("deleteRetentionMilliseconds", \.deleteRetentionMilliseconds),
-        ("maxMessageBytes", \.maxMessageBytes),
-        ("producerIDExpirationMilliseconds", \.producerIDExpirationMilliseconds),
-        ("maximumQueuedBytes", \.maximumQueuedBytes), ("maximumGroupBytes", \.maximumGroupBytes),
-        ("tailBytes", \.tailBytes),
-    ]
+    private static let numbers: [(name: String, path: any WritableKeyPath<Self, Int> & Sendable)] =
+        [
+            ("segmentBytes", \.segmentBytes),
+            ("segmentJitterMilliseconds", \.segmentJitterMilliseconds),
+            ("segmentIndexBytes", \.segmentIndexBytes),
+            ("indexIntervalBytes", \.indexIntervalBytes),
+            ("minCompactionLagMilliseconds", \.minCompactionLagMilliseconds),
+            ("deleteRetentionMilliseconds", \.deleteRetentionMilliseconds),
+            ("maxMessageBytes", \.maxMessageBytes),
+            ("producerIDExpirationMilliseconds", \.producerIDExpirationMilliseconds),
+            ("maximumQueuedBytes", \.maximumQueuedBytes),
+            ("maximumGroupBytes", \.maximumGroupBytes),
+            ("tailBytes", \.tailBytes),
+        ]
 
-    private static let limits: [(name: String, path: any WritableKeyPath<Self, Int?> & Sendable)] = [
-        ("segmentMilliseconds", \.segmentMilliseconds), ("retentionBytes", \.retentionBytes),
-        ("retentionMilliseconds", \.retentionMilliseconds),
-        ("maxCompactionLagMilliseconds", \.maxCompactionLagMilliseconds),
-        ("messageTimestampBeforeMaxMilliseconds", \.messageTimestampBeforeMaxMilliseconds),
-        ("messageTimestampAfterMaxMilliseconds", \.messageTimestampAfterMaxMilliseconds),
-    ]
+    private static let limits: [(name: String, path: any WritableKeyPath<Self, Int?> & Sendable)] =
+        [
+            ("segmentMilliseconds", \.segmentMilliseconds), ("retentionBytes", \.retentionBytes),
+            ("retentionMilliseconds", \.retentionMilliseconds),
+            ("maxCompactionLagMilliseconds", \.maxCompactionLagMilliseconds),
+            ("messageTimestampBeforeMaxMilliseconds", \.messageTimestampBeforeMaxMilliseconds),
+            ("messageTimestampAfterMaxMilliseconds", \.messageTimestampAfterMaxMilliseconds),
+        ]
 
     /// The names that ``set(_:to:)`` takes.
     package static var settingNames: [String] {

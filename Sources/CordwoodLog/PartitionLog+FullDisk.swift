@@ -52,6 +52,24 @@ extension PartitionLog {
         return reason
     }
 
+    func poison(_ error: StorageError) {
+        let reason = LogError(error, while: "writing to \(directory)")
+        failure = reason
+        stopProbe()
+        fullDisk = nil
+        state.publish { $0.health = .poisoned }
+        observer?.happened(.poisoned(poisoned(by: reason)))
+        ledger.rollBack()
+        for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
+    }
+
+    func poisoned(by reason: LogError) -> LogError {
+        LogError(
+            .poisoned,
+            "\(directory) takes no more appends after \(reason.message); reads keep working; "
+                + "close it and open it again to recover", cause: reason.cause)
+    }
+
     /// Takes back everything that was queued behind the published end: offsets that were given out
     /// are given out again. Returns those who waited for it.
     func resetToPublishedEnd() -> [Waiter] {

@@ -43,9 +43,12 @@ extension PartitionLog {
                 if case .sealed(let segment, _) = place, !isCurrent(segment) { continue }
                 throw error
             }
-            if case .sealed(let segment, _) = place, batches.isEmpty {
+            if case .sealed = place, batches.isEmpty {
                 // Compaction has left nothing from here to the segment's end.
-                offset = max(offset, segment.end.nextOffset)
+                offset = state.read { snapshot in
+                    snapshot.sealed.first { $0.baseOffset > offset }?.baseOffset
+                        ?? snapshot.activeHeader.baseOffset
+                }
                 continue
             }
             // Batches are replicated and decided whole.

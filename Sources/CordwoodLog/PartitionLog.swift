@@ -43,7 +43,7 @@ public actor PartitionLog<S: Storage>: Log {
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
     private(set) var isCommitting = false
-    private(set) var failure: LogError?
+    var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
     private var roomWaiters: [RoomWaiter] = []
@@ -341,24 +341,6 @@ extension PartitionLog {
                 snapshot.durableOffset = end.nextOffset
             }
         }
-    }
-
-    func poison(_ error: StorageError) {
-        let reason = LogError(error, while: "writing to \(directory)")
-        failure = reason
-        stopProbe()
-        fullDisk = nil
-        state.publish { $0.health = .poisoned }
-        observer?.happened(.poisoned(poisoned(by: reason)))
-        ledger.rollBack()
-        for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
-    }
-
-    func poisoned(by reason: LogError) -> LogError {
-        LogError(
-            .poisoned,
-            "\(directory) takes no more appends after \(reason.message); reads keep working; "
-                + "close it and open it again to recover", cause: reason.cause)
     }
 }
 

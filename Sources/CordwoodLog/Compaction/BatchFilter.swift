@@ -141,7 +141,7 @@ struct BatchFilter: Sendable {
         _ batch: UnsafeRawBufferPointer, _ header: BatchHeader, _ survey: Survey,
         records: MemoryBlock, packing codec: BatchRecords, horizon: Int64?
     ) -> MemoryBlock? {
-        let packed = codec.codec.encode(records)
+        let packed = codec.encode(records)
         let byteCount = BatchHeader.byteCount + packed.count
         guard byteCount <= BatchHeader.maximumByteCount else { return nil }
         var header = header

@@ -2,39 +2,32 @@ import CordwoodStorage
 
 /// The records of a batch as bytes without a codec, and the codec to write them with again.
 struct BatchRecords {
-    typealias Codec = CordwoodLog.Codec
-
-    let codec: Codec
-    private let bytes: UnsafeRawBufferPointer
-    /// What the bytes lie in when they were inflated.
+    private let codec: Codec
+    /// What was inflated; nil where nothing was compressed.
     private let inflated: MemoryBlock?
+    private let batch: UnsafeRawBufferPointer
 
-    /// Nil where the codec is not known or the bytes do not unpack. `batch` must outlive it.
+    /// Nil where the codec is not known or the bytes do not inflate. `batch` must outlive it.
     init?(_ batch: UnsafeRawBufferPointer, _ header: BatchHeader) {
         guard let codec = header.codec else { return nil }
-        let packed = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...])
         self.codec = codec
+        self.batch = UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...])
         if codec == .none {
             inflated = nil
-            bytes = packed
         } else {
-            guard let block = try? codec.inflate(packed) else { return nil }
+            guard let block = try? codec.inflate(self.batch) else { return nil }
             inflated = block
-            bytes = block.unsafeBytes
         }
     }
 
     func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
-        withExtendedLifetime(inflated) { body(bytes) }
+        guard let inflated else { return body(batch) }
+        return withExtendedLifetime(inflated) { body(inflated.unsafeBytes) }
     }
-}
 
-extension Codec {
-    /// Packs records at the codec's default level: a batch does not say which its producer chose.
+    /// The same codec over other records, at its usual level: the producer's is not known.
     func encode(_ records: MemoryBlock) -> MemoryBlock {
-        guard self != .none else { return records }
-        return withExtendedLifetime(records) {
-            defaultType.compress(records.unsafeBytes)
-        }
+        guard codec != .none else { return records }
+        return withExtendedLifetime(records) { codec.defaultType.compress(records.unsafeBytes) }
     }
 }

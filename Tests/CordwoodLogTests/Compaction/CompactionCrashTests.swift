@@ -33,6 +33,8 @@ import Testing
                 ranClean = storage.counts.total - operations < k
                 storage.clearFaults()
                 try await oracle.check(log, context)
+                // A full disk stops the log until there is space, which there is again.
+                #expect(await log.resumeWithSpace(), context)
                 if await log.failure == nil {
                     // Only the manifest's own failures end the log's life.
                     #expect(
