@@ -45,6 +45,9 @@ extension Database {
             lock = try await storage.lock(try StoragePath.root.appending(lockName))
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(storage, lock: lock, name: name)
+        if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
+            registry.startMaintenance(every: interval)
+        }
         let database = Database(
             registry: registry, ioPath: ioPath, countThreads: { storage.ownedThreads })
         await database.services.recoverTransactions()

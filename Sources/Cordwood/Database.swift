@@ -105,6 +105,11 @@ protocol DatabaseRegistry: Sendable {
     func collection(
         _ name: String, creating: CollectionConfiguration?
     ) async throws(DatabaseError) -> Collection
+    var maintenanceStatus: MaintenanceStatus { get }
+    func maintain() async -> MaintenanceStatus
+    func alterTopic(
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError)
     func observe(_ observer: DatabaseObserver) async
     func recordGauges() async
     func close() async throws(DatabaseError)

@@ -9,5 +9,14 @@ public struct DatabaseOptions: Sendable, Hashable {
 
     public var mode: Mode
 
-    public init(mode: Mode = .openOrCreate) { self.mode = mode }
+    /// How often logs are rolled by age, retained, compacted and rid of idle producers (Kafka:
+    /// `log.retention.check.interval.ms`). Nil leaves that to ``Database/maintain()``.
+    public var retentionCheckIntervalMilliseconds: Int?
+
+    public init(
+        mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000
+    ) {
+        self.mode = mode
+        self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
+    }
 }

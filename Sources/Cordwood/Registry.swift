@@ -12,6 +12,12 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let name: String
     private let views: ViewStore
     private let catalog: Catalog<S>
+    /// The mapped segments of all logs.
+    private let cache = SegmentCache()
+    private nonisolated let maintenance = Maintenance()
+    private let catalogLock = AsyncLock()
+    /// Alterations read what the ones before them wrote.
+    private let alterationLock = AsyncLock()
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
@@ -73,6 +79,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     func close() async throws(DatabaseError) {
         var failure: DatabaseError?
+        await maintenance.stop()
         // Openings under way finish first, so that no log is left behind.
         for task in topics.values { _ = await task.value }
         for task in collections.values { _ = await task.value }
@@ -87,7 +94,46 @@ actor Registry<S: Storage>: DatabaseRegistry {
         if let failure { throw failure }
     }
 
+    // MARK: Maintenance
+
+    nonisolated var maintenanceStatus: MaintenanceStatus { maintenance.currentStatus }
+
+    nonisolated func startMaintenance(every milliseconds: Int) {
+        maintenance.start(every: milliseconds, clock: storage.clock) { [weak self] in
+            await self?.logs
+        }
+    }
+
+    func maintain() async -> MaintenanceStatus {
+        await maintenance.pass(over: logs, now: storage.clock.millisecondsNow())
+        return maintenance.currentStatus
+    }
+
     // MARK: Topics
+
+    func alterTopic(
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError) {
+        let topic = try await topic(name, creating: nil)
+        try await alterationLock.withLock { () async throws(DatabaseError) in
+            try await alter(topic, change)
+        }
+    }
+
+    private func alter(
+        _ topic: Topic, _ change: @Sendable (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError) {
+        let name = topic.name
+        var configuration = topic.configuration
+        change(&configuration.log)
+        try configuration.validate()
+        try await add(.addTopic(name: name, configuration))
+        for partition in topic.partitions {
+            do { try await partition.log.alter(configuration.log) } catch {
+                throw DatabaseError(error, "topic \(name), partition \(partition.number)")
+            }
+        }
+    }
 
     func topic(
         _ name: String, creating: TopicConfiguration?
@@ -126,19 +172,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
             throw DatabaseError(.unknownTopic, "no topic \(String(reflecting: name))")
         }
         let directory = try await directory("topics", name)
-        var opened: [any Log] = []
-        for partition in 0..<configuration.partitions {
-            let path: StoragePath
-            do { path = try directory.appending(String(partition)) } catch {
-                throw DatabaseError(error, "topic \(name)")
-            }
-            opened.append(
-                try await openLog(
-                    path, configuration.log,
-                    .init(kind: "topic", name: name, partition: partition)))
-        }
+        let opened = try await openLogs(in: directory, configuration, name)
         if existing == nil { try await add(.addTopic(name: name, configuration)) }
-        return Topic(name: name, configuration: configuration, logs: opened, views: views)
+        return Topic(name: name, logs: opened, views: views)
     }
 
     // MARK: Collections
@@ -219,12 +255,70 @@ actor Registry<S: Storage>: DatabaseRegistry {
         } catch { throw DatabaseError(error, self.name) }
     }
 
+    /// How many partitions of a topic are opened at the same time.
+    private static var maximumOpenings: Int { 16 }
+
+    /// Opens a topic's partitions, several at a time. When one fails the others are closed again.
+    private func openLogs(
+        in directory: StoragePath, _ configuration: TopicConfiguration,
+        _ name: String
+    ) async throws(DatabaseError) -> [any Log] {
+        let count = configuration.partitions
+        typealias Opening = (partition: Int, result: Result<any Log, DatabaseError>)
+        let results = await withTaskGroup(of: Opening.self) { group in
+            func add(_ partition: Int) {
+                group.addTask {
+                    do throws(DatabaseError) {
+                        let log = try await self.openLog(
+                            partition, in: directory, configuration.log, name)
+                        return (partition, .success(log))
+                    } catch { return (partition, .failure(error)) }
+                }
+            }
+            var next = min(count, Self.maximumOpenings)
+            for partition in 0..<next { add(partition) }
+            var results: [Opening] = []
+            for await result in group {
+                results.append(result)
+                if next < count {
+                    add(next)
+                    next += 1
+                }
+            }
+            return results.sorted { $0.partition < $1.partition }
+        }
+        let opened = results.compactMap { try? $0.result.get() }
+        if let failure = results.first(where: { (try? $0.result.get()) == nil }) {
+            for log in opened {
+                try? await log.close()
+                guard let place = logs.firstIndex(where: { $0 === log }) else { continue }
+                logs.remove(at: place)
+                places.remove(at: place)
+            }
+            _ = try failure.result.get()
+        }
+        return opened
+    }
+
+    private func openLog(
+        _ partition: Int, in directory: StoragePath, _ configuration: LogConfiguration,
+        _ name: String
+    ) async throws(DatabaseError) -> any Log {
+        let path: StoragePath
+        do { path = try directory.appending(String(partition)) } catch {
+            throw DatabaseError(error, "topic \(name)")
+        }
+        return try await openLog(
+            path, configuration, .init(kind: "topic", name: name, partition: partition))
+    }
+
     private func openLog(
         _ path: StoragePath, _ configuration: LogConfiguration, _ place: DatabaseObserver.Place
     ) async throws(DatabaseError) -> any Log {
         do {
             let start = LogObserver.monotonicNow()
-            let log = try await PartitionLog.open(path, on: storage, configuration: configuration)
+            let log = try await PartitionLog.open(
+                path, on: storage, configuration: configuration, cache: cache)
             if let observer {
                 await log.observe(observer.observer(place))
                 observer.opened(place, log.recovery, LogObserver.monotonicNow() - start)
@@ -254,8 +348,13 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
     }
 
+    /// One edit at a time: the catalog's file has one end.
     private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
-        do { try await catalog.append(edit) } catch { throw DatabaseError(error, name) }
+        do {
+            try await catalogLock.withLock { () async throws(StorageError) in
+                try await catalog.append(edit)
+            }
+        } catch { throw DatabaseError(error, name) }
         let (topics, collections) = (
             catalog.topics.keys.sorted(), catalog.collections.keys.sorted()
         )

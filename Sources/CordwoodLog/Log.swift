@@ -104,6 +104,13 @@ public protocol Log: AnyObject, Sendable {
     /// below it or closed, or the task is cancelled.
     func waitForRecords(at offset: Int64, isolation: Isolation) async
 
+    /// Looks up an offset by time: Kafka's `ListOffsets`. Timestamps need not be in order. Nil where
+    /// no record that the isolation sees has such a timestamp. Reads and verifies about an interval
+    /// of the index; throws ``LogError/Code/damaged`` when that is damaged.
+    func offset(
+        for query: TimestampQuery, isolation: Isolation
+    ) async throws(LogError) -> TimestampedOffset?
+
     /// Gives up the records before `offset`: Kafka's `DeleteRecords`. Returns the start offset,
     /// durable, which never goes back; an offset before it changes nothing.
     ///
@@ -114,6 +121,21 @@ public protocol Log: AnyObject, Sendable {
 
     /// Makes everything durable that was written so far, for whom `written` was enough until now.
     func flush() async throws(LogError)
+
+    /// Gives up the oldest segments by size and age, as `retentionBytes` and
+    /// `retentionMilliseconds` say, and those before the start; returns how many. Never beyond the
+    /// high watermark. Readers that hold batches keep them.
+    ///
+    /// `now` is the log's clock, in milliseconds since 1970-01-01 UTC. A segment's age is counted
+    /// from the smaller of its largest timestamp and its last append, so that no timestamp in the
+    /// future keeps it.
+    @discardableResult
+    func applyRetention(now: Int64) async throws(LogError) -> Int
+
+    /// Seals the active segment when its first record came `segmentMilliseconds` ago or more, less
+    /// the jitter; says whether it did. Appends do the same.
+    @discardableResult
+    func rollIfAged(now: Int64) async throws(LogError) -> Bool
 
     /// Seals the active segment, unless it is empty, and starts the next one.
     func roll() async throws(LogError)
@@ -192,6 +214,11 @@ extension Log {
     public func read(from offset: Int64, maximumBytes: Int) async throws(LogError) -> [RecordBatch]
     {
         try await read(from: offset, maximumBytes: maximumBytes, isolation: .uncommitted)
+    }
+
+    /// See ``offset(for:isolation:)``; up to the high watermark.
+    public func offset(for query: TimestampQuery) async throws(LogError) -> TimestampedOffset? {
+        try await offset(for: query, isolation: .uncommitted)
     }
 
     /// See ``waitForRecords(at:isolation:)``; up to the high watermark.

@@ -50,6 +50,7 @@ extension PartitionLog {
             snapshot.activeHeader = fresh.header
             snapshot.activeIndex = OffsetIndex(baseOffset: fresh.header.baseOffset)
             snapshot.activeIndex.append(fresh.end)
+            snapshot.activeTimes = TimeIndex(following: snapshot.activeIndex)
             snapshot.end = fresh.end
             snapshot.durableOffset = fresh.end.nextOffset
         }
@@ -59,45 +60,42 @@ extension PartitionLog {
     func sealedSegment(_ info: SegmentInfo) -> SealedSegment<S> {
         SealedSegment(
             info, logID: manifest.logID, epochs: manifest.manifest.epochs, directory: directory,
-            storage: storage, configuration: configuration)
+            storage: storage, cache: cache, configuration: configuration)
     }
 
     /// Writes the index pages that have filled since the last call, and with `includingLast` the
     /// one that has not, synced. Pages of the active segment are not synced: recovery makes a lost
     /// one anew.
     func writeIndexPages(includingLast: Bool) async throws(StorageError) {
-        let first = indexPagesWritten * IndexPage.capacity
-        let pending: ArraySlice<OffsetIndex.Entry> = state.read { snapshot in
+        let first = indexPagesWritten * OffsetIndex.Entry.pageCapacity
+        // Copies, so that the next entry does not copy all of them.
+        let (offsets, times) = state.read { snapshot in
             let entries = snapshot.activeIndex.entries
-            guard includingLast || entries.count - first >= IndexPage.capacity else { return [] }
-            // A copy, so that the next entry does not copy all of them.
-            return ArraySlice(Array(entries[first...]))
+            guard includingLast || entries.count - first >= OffsetIndex.Entry.pageCapacity else {
+                return ([OffsetIndex.Entry](), [TimeIndex.Entry]())
+            }
+            return (Array(entries[first...]), Array(snapshot.activeTimes.entries[first...]))
         }
-        guard includingLast || !pending.isEmpty else { return }
-        let full = pending.count / IndexPage.capacity
-        var pages: [MemorySlice] = []
-        var rest = pending
-        while includingLast ? !rest.isEmpty : rest.count >= IndexPage.capacity {
-            let number = indexPagesWritten + pages.count
-            pages.append(
-                MemorySlice(
-                    IndexPage.encode(
-                        rest.prefix(IndexPage.capacity), number: number, header: active.header)))
-            rest = rest.dropFirst(IndexPage.capacity)
-        }
-        let path = SegmentFiles.index(active.header.id, in: directory)
+        guard includingLast || !offsets.isEmpty else { return }
+        try await writePages(of: OffsetIndex.self, offsets, includingLast: includingLast)
+        try await writePages(of: TimeIndex.self, times, includingLast: includingLast)
+        if includingLast { try await storage.syncDirectory(directory) }
+        indexPagesWritten += offsets.count / OffsetIndex.Entry.pageCapacity
+    }
+
+    private func writePages<Index: SegmentIndex>(
+        of index: Index.Type, _ entries: [Index.Entry], includingLast: Bool
+    ) async throws(StorageError) {
+        let header = active.header
+        let pages =
+            includingLast
+            ? IndexPage.encodeAll(entries[...], first: indexPagesWritten, header: header)
+            : IndexPage.encodeFull(entries[...], first: indexPagesWritten, header: header)
         let position = indexPagesWritten * IndexPage.byteCount
-        let file = try await storage.open(path, .openOrCreate)
+        let file = try await storage.open(Index.path(header, in: directory), .openOrCreate)
         // What an earlier life of the segment left behind must not follow the last page.
         if includingLast { try await file.truncate(to: position) }
-        if !pages.isEmpty {
-            try await file.write([FileWrite(at: position, pages)], thenSync: false)
-        }
-        if includingLast {
-            try await file.sync()
-            try await storage.syncDirectory(directory)
-        }
+        try await file.write([FileWrite(at: position, pages)], thenSync: includingLast)
         await file.close()
-        indexPagesWritten += full
     }
 }

@@ -44,7 +44,9 @@ extension PartitionLog {
                 Damage(path: path, offsets: offset..<end, problem: error.message))
             return
         }
-        report.damage += opened.problems.map { Damage(path: path, offsets: 0..<0, problem: $0) }
+        let times = try await segment.times()
+        report.damage += (opened.problems + [times.problem].compactMap(\.self))
+            .map { Damage(path: path, offsets: 0..<0, problem: $0) }
         while offset < end {
             try checkCancellation()
             do throws(LogError) {

@@ -16,6 +16,7 @@ public actor PartitionLog<S: Storage>: Log {
 
     nonisolated let storage: S
     nonisolated let directory: StoragePath
+    nonisolated let cache: SegmentCache
     nonisolated let state: PartitionState<S>
     private nonisolated let executor: any SerialExecutor
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -26,6 +27,8 @@ public actor PartitionLog<S: Storage>: Log {
     let structure = StructureLock()
     let compaction = CompactionState()
     var active: ActiveSegment<S>
+    /// Of segments whose last append lies in the future.
+    var retentionSightings: RetentionPlan.Sightings = [:]
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
     var ledger: ProducerLedger
@@ -73,14 +76,14 @@ public actor PartitionLog<S: Storage>: Log {
     /// a time; the database's lock sees to that.
     public static func open(
         _ directory: StoragePath, on storage: S, configuration: LogConfiguration = .init(),
-        newLogID: UInt64 = .random(in: 1...UInt64.max)
+        cache: SegmentCache = .init(), newLogID: UInt64 = .random(in: 1...UInt64.max)
     ) async throws(LogError) -> PartitionLog<S> {
         try configuration.validate()
         var recovery = PartitionRecovery(
-            storage: storage, directory: directory, configuration: configuration)
+            storage: storage, directory: directory, cache: cache, configuration: configuration)
         let opened = try await recovery.open(newLogID: newLogID)
         let log = PartitionLog(
-            opened, report: recovery.report, directory: directory, storage: storage,
+            opened, report: recovery.report, directory: directory, storage: storage, cache: cache,
             configuration: configuration)
         try await log.recoverProducers()
         return log
@@ -88,8 +91,9 @@ public actor PartitionLog<S: Storage>: Log {
 
     private init(
         _ opened: sending PartitionRecovery<S>.Opened, report: RecoveryReport,
-        directory: StoragePath, storage: S, configuration: LogConfiguration
+        directory: StoragePath, storage: S, cache: SegmentCache, configuration: LogConfiguration
     ) {
+        self.cache = cache
         self.storage = storage
         self.directory = directory
         executor = storage.executor
@@ -109,7 +113,8 @@ public actor PartitionLog<S: Storage>: Log {
                 epochs: manifest.manifest.epochs, sealed: opened.sealed,
                 activeFile: opened.active.file,
                 activeHeader: opened.active.header, activeIndex: opened.index,
-                end: opened.active.end, durableOffset: opened.active.end.nextOffset,
+                activeTimes: opened.times, end: opened.active.end,
+                durableOffset: opened.active.end.nextOffset,
                 tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
@@ -305,13 +310,6 @@ extension PartitionLog {
         await checkpointProducers()
     }
 
-    /// Room in bytes; none when the segment's offsets would no longer fit in 31 bits.
-    private var roomInSegment: Int {
-        let span = active.end.nextOffset - active.header.baseOffset
-        // A batch of the largest size holds fewer records than bytes.
-        return span + Int64(configuration.maxMessageBytes) > Int64(Int32.max) ? 0 : active.room
-    }
-
     private func publish(
         _ group: [GroupCommit<Waiter>.Entry], _ cursors: [SegmentCursor], synced: Bool
     ) {
@@ -325,8 +323,10 @@ extension PartitionLog {
         }
         let change = ledger.publish(batches)
         state.publish { snapshot in
-            for cursor in cursors { snapshot.activeIndex.note(cursor, interval: interval) }
-            for batch in batches {
+            for (cursor, batch) in zip(cursors, batches) {
+                snapshot.activeIndex.note(cursor, interval: interval)
+                snapshot.activeTimes.absorb(
+                    maxTimestamp: batch.maxTimestamp, following: snapshot.activeIndex)
                 snapshot.statistics.appendedRecords += batch.recordCount
                 snapshot.statistics.appendedBytes += batch.byteCount
                 snapshot.tail.append(batch)

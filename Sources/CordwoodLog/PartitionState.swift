@@ -12,6 +12,8 @@ final class PartitionState<S: Storage>: Sendable {
         var activeFile: S.File
         var activeHeader: SegmentHeader
         var activeIndex: OffsetIndex
+        /// Has an entry for each of ``activeIndex``.
+        var activeTimes: TimeIndex
         /// The end of what was written.
         var end: SegmentCursor
         /// How far replicas have it; nil where there are none, and the end counts.

@@ -90,13 +90,13 @@ import Testing
             let storage = try await LinuxStorage.open(root: directory, .init(ioPath: ioPath))
             let log = try await PartitionLog.open(
                 logPath(), on: storage, configuration: configuration, newLogID: testLogID)
-            for number in 0..<IndexPage.capacity {
+            for number in 0..<OffsetIndex.Entry.pageCapacity {
                 _ = try await log.append([Record("\(number)")], acknowledge: .written)
             }
             try await log.close()
             let again = try await PartitionLog.open(
                 logPath(), on: storage, configuration: configuration, newLogID: testLogID)
-            #expect(try await again.all().count == IndexPage.capacity)
+            #expect(try await again.all().count == OffsetIndex.Entry.pageCapacity)
             #expect(try await again.verify().isSound)
             try await again.close()
             #expect(truncate("\(directory)/log/\(String(repeating: "0", count: 20)).log", 0) == 0)

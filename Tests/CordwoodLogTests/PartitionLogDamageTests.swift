@@ -213,7 +213,7 @@ import Testing
         let index = try #require(paths(storage, ".index").first)
         let header = SegmentHeader(logID: testLogID, baseOffset: 0)
         // Page 0 is the log's own. Page 1 is of an earlier life: it goes on behind the log's end.
-        let entries = (0..<IndexPage.capacity).map { number in
+        let entries = (0..<OffsetIndex.Entry.pageCapacity).map { number in
             OffsetIndex.Entry(
                 relativeOffset: 5000 + UInt32(number), position: 900_000 + 64 * UInt32(number),
                 chain: 7)

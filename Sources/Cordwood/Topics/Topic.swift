@@ -4,18 +4,21 @@ public import CordwoodLog
 /// at any time.
 public final class Topic: Sendable {
     public let name: String
-    public let configuration: TopicConfiguration
     public let partitions: [Partition]
     private let partitioner: Partitioner
     /// Where folds of the topic keep their snapshots.
     let views: ViewStore
 
-    init(name: String, configuration: TopicConfiguration, logs: [any Log], views: ViewStore) {
+    init(name: String, logs: [any Log], views: ViewStore) {
         self.name = name
         self.views = views
-        self.configuration = configuration
         partitions = logs.enumerated().map { Partition(number: $0.offset, log: $0.element) }
         partitioner = Partitioner(partitions: logs.count)
+    }
+
+    /// What the topic was created with, or ``Database/alterTopic(_:_:)`` has made of it since.
+    public var configuration: TopicConfiguration {
+        TopicConfiguration(partitions: partitions.count, log: partitions[0].log.configuration)
     }
 
     /// The partition of that number. Traps outside `0..<configuration.partitions`.

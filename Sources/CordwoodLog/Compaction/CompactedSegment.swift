@@ -11,13 +11,18 @@ final class CompactedSegment<S: Storage> {
 
     let builder: SegmentBuilder
     private let file: S.File
-    private let index: IndexFile<S>
+    private let index: IndexFile<S, OffsetIndex>
+    private let timeIndex: IndexFile<S, TimeIndex>
     private var unsyncedBytes = 0
 
-    private init(_ builder: SegmentBuilder, file: S.File, index: IndexFile<S>) {
+    private init(
+        _ builder: SegmentBuilder, file: S.File, index: IndexFile<S, OffsetIndex>,
+        timeIndex: IndexFile<S, TimeIndex>
+    ) {
         self.builder = builder
         self.file = file
         self.index = index
+        self.timeIndex = timeIndex
     }
 
     /// Begins a segment whose name the manifest has staged.
@@ -31,7 +36,8 @@ final class CompactedSegment<S: Storage> {
         return CompactedSegment(
             SegmentBuilder(header, indexIntervalBytes: configuration.indexIntervalBytes),
             file: file,
-            index: IndexFile(header: header, directory: directory, storage: storage))
+            index: IndexFile(header: header, directory: directory, storage: storage),
+            timeIndex: IndexFile(header: header, directory: directory, storage: storage))
     }
 
     /// Writes what the builder holds.
@@ -43,7 +49,7 @@ final class CompactedSegment<S: Storage> {
         if syncs { unsyncedBytes = 0 }
     }
 
-    /// Makes the segment and its index durable, with their names.
+    /// Makes the segment and its indexes durable, with their names.
     func finish(lastAppendTime: Int64) async throws(LogError) -> SegmentInfo {
         let (info, page) = builder.finish(lastAppendTime: lastAppendTime)
         do throws(StorageError) {
@@ -53,6 +59,7 @@ final class CompactedSegment<S: Storage> {
         } catch { throw LogError(error, while: "writing a compacted segment") }
         // Also makes the names durable.
         try await index.replace(with: builder.index)
+        try await timeIndex.replace(with: builder.timeIndex)
         return info
     }
 

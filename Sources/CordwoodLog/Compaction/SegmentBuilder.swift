@@ -1,6 +1,6 @@
 import CordwoodStorage
 
-/// A segment in the making: the batches that it will hold, its index and its times. Pure; whoever
+/// A segment in the making: the batches that it will hold, its indexes and its times. Pure; whoever
 /// owns it writes ``takePending()`` at the place that it names.
 ///
 /// A class, so that handing it to a step and back does not copy the index; Sendable because its one
@@ -10,6 +10,7 @@ final class SegmentBuilder: @unchecked Sendable {
     /// Where the next batch goes.
     private(set) var end: SegmentCursor
     private(set) var index: OffsetIndex
+    private(set) var timeIndex: TimeIndex
     private(set) var times = SegmentTimes()
     private let indexIntervalBytes: Int
     /// What was added and not yet taken.
@@ -22,6 +23,7 @@ final class SegmentBuilder: @unchecked Sendable {
         end = .start(logID: header.logID, baseOffset: header.baseOffset)
         index = OffsetIndex(baseOffset: header.baseOffset)
         index.append(end)
+        timeIndex = TimeIndex(following: index)
     }
 
     var isEmpty: Bool { end.position == SegmentHeader.byteCount }
@@ -29,6 +31,7 @@ final class SegmentBuilder: @unchecked Sendable {
     /// Adds a batch whose bytes have been verified or built here.
     func add(_ batch: MemorySlice, _ header: BatchHeader) {
         index.note(end, interval: indexIntervalBytes)
+        timeIndex.absorb(maxTimestamp: header.maxTimestamp, following: index)
         end.chain.absorb(batch.unsafeBytes)
         end.position += batch.count
         end.nextOffset = header.nextOffset

@@ -2,35 +2,40 @@ import CordwoodStorage
 
 /// A segment's index on disk: pages that are written as they fill, and replaced whole when they
 /// lie.
-struct IndexFile<S: Storage> {
+struct IndexFile<S: Storage, Index: SegmentIndex> {
     let header: SegmentHeader
     let directory: StoragePath
     let storage: S
 
-    var path: StoragePath { SegmentFiles.index(header.id, in: directory) }
+    var path: StoragePath { Index.path(header, in: directory) }
 
     /// What could be read of an index file.
     struct Prefix {
         /// The entries of the sound pages from the front of the file.
-        var index: OffsetIndex
+        var index: Index
         /// Why the rest was not read, if there is one.
         var problem: String?
         var fileExists = true
+        /// Whether the last page is there: the one that is not full.
+        var hasLastPage = false
+
+        /// What the index of a sealed segment without its last page is.
+        var cutProblem: String { "the last page is missing" }
     }
 
     /// The whole index of a sealed segment, or nil and what is wrong with it.
-    func load(end: SegmentCursor) async throws(LogError) -> (OffsetIndex?, String?) {
+    func load(end: SegmentCursor) async throws(LogError) -> (Index?, String?) {
         let prefix = try await loadPrefix()
         if let problem = prefix.problem { return (nil, problem) }
-        guard let last = prefix.index.entries.last,
-            Int(last.position) < end.position
-                || prefix.index.entries.count == 1
-        else { return (nil, "\(path): expected entries before the segment's end") }
+        guard prefix.hasLastPage else { return (nil, "\(path): \(prefix.cutProblem)") }
+        guard prefix.index.entries.count == 1 || prefix.index.lies(before: end) else {
+            return (nil, "\(path): expected entries before the segment's end")
+        }
         return (prefix.index, nil)
     }
 
     func loadPrefix() async throws(LogError) -> Prefix {
-        let empty = OffsetIndex(baseOffset: header.baseOffset)
+        let empty = Index(baseOffset: header.baseOffset)
         let file: S.File
         do throws(StorageError) {
             file = try await storage.open(path, .read)
@@ -48,35 +53,39 @@ struct IndexFile<S: Storage> {
         } catch { content = .failure(error) }
         await file.close()
         switch content {
-        case .success(let block): return decode(block.unsafeBytes)
+        case .success(let block): return withExtendedLifetime(block) { decode(block.unsafeBytes) }
         // A bad sector here must not make records unreadable: the segment has all that it takes.
         case .failure(let error): return Prefix(index: empty, problem: "\(error)")
         }
     }
 
     private func decode(_ file: UnsafeRawBufferPointer) -> Prefix {
-        var index = OffsetIndex(baseOffset: header.baseOffset)
+        var index = Index(baseOffset: header.baseOffset)
         let pageBytes = IndexPage.byteCount
         var number = 0
+        var hasLastPage = false
         while number * pageBytes < file.count {
             let range = number * pageBytes..<min((number + 1) * pageBytes, file.count)
             let page = UnsafeRawBufferPointer(rebasing: file[range])
-            guard let entries = IndexPage.decode(page, number: number, header: header) else {
+            let decoded: [Index.Entry]? = IndexPage.decode(page, number: number, header: header)
+            guard let entries = decoded else {
                 return Prefix(index: index, problem: "\(path): page \(number) is not sound")
             }
             for entry in entries where !index.append(read: entry) {
                 return Prefix(index: index, problem: "\(path): page \(number) is out of order")
             }
             number += 1
-            if entries.count < IndexPage.capacity { break }
+            hasLastPage = entries.count < Index.Entry.pageCapacity
+            if hasLastPage { break }
         }
-        let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
-        guard index.entries.first.map(index.cursor) == start else {
+        guard Index.canBegin(with: index.entries.first, header: header) else {
             return Prefix(
-                index: OffsetIndex(baseOffset: header.baseOffset),
+                index: Index(baseOffset: header.baseOffset),
                 problem: "\(path): expected a first entry at the segment's start")
         }
-        if number * pageBytes == file.count { return Prefix(index: index) }
+        if number * pageBytes == file.count {
+            return Prefix(index: index, hasLastPage: hasLastPage)
+        }
         return Prefix(
             index: index,
             problem: "\(path): expected \(number * pageBytes) bytes, found \(file.count)")
@@ -86,12 +95,13 @@ struct IndexFile<S: Storage> {
     private static var maximumFileBytes: Int { 1 << 30 }
 
     /// Writes a whole index under a temporary name, syncs it and renames it into place.
-    func replace(with index: OffsetIndex) async throws(LogError) {
+    func replace(with index: Index) async throws(LogError) {
         do throws(StorageError) {
             let staged = try directory.appending(path.names.last! + ".new")
             let file = try await storage.open(staged, .openOrCreate)
             try await file.truncate(to: 0)
-            try await file.write([FileWrite(at: 0, pages(of: index))], thenSync: true)
+            let pages = IndexPage.encodeAll(index.entries[...], header: header)
+            try await file.write([FileWrite(at: 0, pages)], thenSync: true)
             await file.close()
             try await storage.rename(staged, to: path)
             try await storage.syncDirectory(directory)
@@ -106,16 +116,6 @@ struct IndexFile<S: Storage> {
             try await file.sync()
             await file.close()
         } catch { throw LogError(error, while: "cutting an index") }
-    }
-
-    private func pages(of index: OffsetIndex) -> [MemorySlice] {
-        let entries = index.entries
-        let count = (entries.count + IndexPage.capacity - 1) / IndexPage.capacity
-        return (0..<count).map { number in
-            let first = number * IndexPage.capacity
-            let page = entries[first..<min(first + IndexPage.capacity, entries.count)]
-            return MemorySlice(IndexPage.encode(page, number: number, header: header))
-        }
     }
 }
 

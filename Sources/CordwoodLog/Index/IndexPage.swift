@@ -1,30 +1,24 @@
 import CordwoodStorage
 
-/// A page of an index file: up to ``capacity`` entries behind a header with a checksum.
+/// A page of an index file: up to ``IndexEntry/pageCapacity`` entries behind a header with a
+/// checksum.
 ///
-/// Layout in `docs/file-formats.md`, "Offset index". A page stands by itself: a lost, cut, zeroed
-/// or flipped one is noticed and its entries are made anew from the segment.
+/// Layout in `docs/file-formats.md`, "Index pages". A page stands by itself: a lost, cut, zeroed or
+/// flipped one is noticed and its entries are made anew from the segment. All but the last page of
+/// an index are full and the last one is not, so an index that lost pages is noticed too.
 enum IndexPage {
     static let byteCount = 4096
-    private static let headerByteCount = 40
-    private static let entryByteCount = 12
-    static let capacity = (byteCount - headerByteCount) / entryByteCount
-    private static let magic: UInt32 = 0x4449_5743  // "CWID"
-
-    /// Where an index file has its entry of that number.
-    static func position(ofEntry number: Int) -> Int {
-        number / capacity * byteCount + headerByteCount + number % capacity * entryByteCount
-    }
+    static let headerByteCount = 40
 
     private static let version: UInt16 = 1
 
-    /// The bytes of page `number`, with at most ``capacity`` entries.
-    static func encode(
-        _ entries: ArraySlice<OffsetIndex.Entry>, number: Int, header: SegmentHeader
+    /// The bytes of page `number`, with at most a page's capacity of entries.
+    static func encode<Entry: IndexEntry>(
+        _ entries: ArraySlice<Entry>, number: Int, header: SegmentHeader
     ) -> MemoryBlock {
-        precondition(entries.count <= capacity)
+        precondition(entries.count <= Entry.pageCapacity)
         var writer = ByteWriter(count: byteCount)
-        writer.littleEndian(magic)
+        writer.littleEndian(Entry.pageMagic)
         writer.littleEndian(version)
         writer.littleEndian(UInt16(entries.count))
         writer.littleEndian(UInt32(number))
@@ -32,11 +26,7 @@ enum IndexPage {
         writer.littleEndian(header.logID)
         writer.littleEndian(header.baseOffset)
         writer.zeros(headerByteCount - writer.position)
-        for entry in entries {
-            writer.littleEndian(entry.relativeOffset)
-            writer.littleEndian(entry.position)
-            writer.littleEndian(entry.chain)
-        }
+        for entry in entries { entry.encode(to: &writer) }
         writer.zeros(byteCount - writer.position)
         let block = writer.finish()
         block.unsafeMutableBytes.storeBytes(
@@ -45,17 +35,37 @@ enum IndexPage {
         return block
     }
 
+    /// The pages of a whole index, from page `first` on, whose entries these are. The last one is
+    /// not full; it may be empty.
+    static func encodeAll<Entry: IndexEntry>(
+        _ entries: ArraySlice<Entry>, first: Int = 0, header: SegmentHeader
+    ) -> [MemorySlice] {
+        let full = encodeFull(entries, first: first, header: header)
+        let rest = entries.dropFirst(full.count * Entry.pageCapacity)
+        return full + [MemorySlice(encode(rest, number: first + full.count, header: header))]
+    }
+
+    /// The pages that `entries` fill; those of the last page are left out unless it is full.
+    static func encodeFull<Entry: IndexEntry>(
+        _ entries: ArraySlice<Entry>, first: Int, header: SegmentHeader
+    ) -> [MemorySlice] {
+        (0..<entries.count / Entry.pageCapacity).map { number in
+            let page = entries.dropFirst(number * Entry.pageCapacity).prefix(Entry.pageCapacity)
+            return MemorySlice(encode(page, number: first + number, header: header))
+        }
+    }
+
     private static let checksumPosition = 12
 
     /// The entries of page `number`; nil when the bytes are not that page, whole.
-    static func decode(
+    static func decode<Entry: IndexEntry>(
         _ bytes: UnsafeRawBufferPointer, number: Int, header: SegmentHeader
-    ) -> [OffsetIndex.Entry]? {
+    ) -> [Entry]? {
         guard bytes.count == byteCount else { return nil }
         var reader = ByteReader(bytes)
-        guard reader.littleEndian(UInt32.self) == magic,
+        guard reader.littleEndian(UInt32.self) == Entry.pageMagic,
             reader.littleEndian(UInt16.self) == version,
-            let count = reader.littleEndian(UInt16.self), Int(count) <= capacity,
+            let count = reader.littleEndian(UInt16.self), Int(count) <= Entry.pageCapacity,
             reader.littleEndian(UInt32.self) == UInt32(number),
             let checksum = reader.littleEndian(UInt32.self),
             reader.littleEndian(UInt64.self) == header.logID,
@@ -63,15 +73,11 @@ enum IndexPage {
             checksum == self.checksum(of: bytes, at: checksumPosition),
             reader.skip(headerByteCount - reader.position) != nil
         else { return nil }
-        var entries: [OffsetIndex.Entry] = []
+        var entries: [Entry] = []
         entries.reserveCapacity(Int(count))
         for _ in 0..<count {
-            guard let relativeOffset = reader.littleEndian(UInt32.self),
-                let position = reader.littleEndian(UInt32.self),
-                let chain = reader.littleEndian(UInt32.self)
-            else { return nil }
-            entries.append(
-                .init(relativeOffset: relativeOffset, position: position, chain: chain))
+            guard let entry = Entry(&reader) else { return nil }
+            entries.append(entry)
         }
         return entries
     }

@@ -1,3 +1,5 @@
+import CordwoodStorage
+
 /// A sparse map from offsets to places in one segment, in memory: 12 bytes for every
 /// `indexIntervalBytes` of log.
 ///
@@ -32,18 +34,6 @@ struct OffsetIndex {
         append(cursor)
     }
 
-    /// Appends an entry read from a file, unless it contradicts the last one.
-    mutating func append(read entry: Entry) -> Bool {
-        if let last = entries.last,
-            entry.relativeOffset <= last.relativeOffset || entry.position <= last.position
-        {
-            return false
-        }
-        guard entry.position >= SegmentHeader.byteCount else { return false }
-        entries.append(entry)
-        return true
-    }
-
     mutating func removeAll(behind position: Int) {
         while let last = entries.last, Int(last.position) > position { entries.removeLast() }
     }
@@ -68,5 +58,51 @@ struct OffsetIndex {
             }
         }
         return low == 0 ? nil : low - 1
+    }
+}
+
+extension OffsetIndex: SegmentIndex {
+    mutating func append(read entry: Entry) -> Bool {
+        if let last = entries.last,
+            entry.relativeOffset <= last.relativeOffset || entry.position <= last.position
+        {
+            return false
+        }
+        guard entry.position >= SegmentHeader.byteCount else { return false }
+        entries.append(entry)
+        return true
+    }
+
+    /// The segment's start.
+    static func canBegin(with entry: Entry?, header: SegmentHeader) -> Bool {
+        let start = SegmentCursor.start(logID: header.logID, baseOffset: header.baseOffset)
+        return entry.map(OffsetIndex(baseOffset: header.baseOffset).cursor) == start
+    }
+
+    func lies(before end: SegmentCursor) -> Bool {
+        entries.last.map { Int($0.position) < end.position } ?? false
+    }
+
+    static func path(_ header: SegmentHeader, in directory: StoragePath) -> StoragePath {
+        SegmentFiles.index(header.id, in: directory)
+    }
+}
+
+extension OffsetIndex.Entry: IndexEntry {
+    static var pageMagic: UInt32 { 0x4449_5743 }  // "CWID"
+    static var byteCount: Int { 12 }
+
+    func encode(to writer: inout ByteWriter) {
+        writer.littleEndian(relativeOffset)
+        writer.littleEndian(position)
+        writer.littleEndian(chain)
+    }
+
+    init?(_ reader: inout ByteReader) {
+        guard let relativeOffset = reader.littleEndian(UInt32.self),
+            let position = reader.littleEndian(UInt32.self),
+            let chain = reader.littleEndian(UInt32.self)
+        else { return nil }
+        self.init(relativeOffset: relativeOffset, position: position, chain: chain)
     }
 }

@@ -6,12 +6,13 @@ extension LogInspector {
     mutating func inspectIndex(
         _ header: SegmentHeader, _ end: SegmentCursor?, _ watermark: Watermark?
     ) async throws -> OffsetIndex {
-        let file = IndexFile(header: header, directory: directory, storage: storage)
+        let file = IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
         let prefix = try await file.loadPrefix()
         if options.showsIndexes { try show(prefix.index, file.path) }
         var index = prefix.index
         if let end {
-            if let problem = prefix.problem {
+            let problem = prefix.problem ?? (prefix.hasLastPage ? nil : prefix.cutProblem)
+            if let problem {
                 try damage(file.path, at: nil, "\(problem); reading the segment makes it anew")
             } else if let last = index.entries.last, index.entries.count > 1,
                 Int(last.position) >= end.position
@@ -33,7 +34,7 @@ extension LogInspector {
     }
 
     private func show(_ index: OffsetIndex, _ path: StoragePath) throws {
-        let pages = (index.entries.count + IndexPage.capacity - 1) / IndexPage.capacity
+        let pages = index.entries.count / OffsetIndex.Entry.pageCapacity + 1
         try emit(
             .init(
                 .index, path, at: 0,
@@ -42,7 +43,7 @@ extension LogInspector {
             let place = index.cursor(entry)
             try emit(
                 .init(
-                    .entry, path, at: IndexPage.position(ofEntry: number),
+                    .entry, path, at: OffsetIndex.Entry.position(ofEntry: number),
                     [
                         "offset": .integer(place.nextOffset), "position": .count(place.position),
                         "chain": .hexadecimal(place.chain.value),

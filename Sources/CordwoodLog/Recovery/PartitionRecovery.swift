@@ -7,6 +7,7 @@ import CordwoodStorage
 struct PartitionRecovery<S: Storage> {
     let storage: S
     let directory: StoragePath
+    let cache: SegmentCache
     let configuration: LogConfiguration
     var report = RecoveryReport()
 
@@ -16,12 +17,16 @@ struct PartitionRecovery<S: Storage> {
         var sealed: [SealedSegment<S>]
         var active: ActiveSegment<S>
         var index: OffsetIndex
-        /// Full pages of the index that lie on disk.
+        var times: TimeIndex
+        /// Full pages of the indexes that lie on disk.
         var indexPagesWritten = 0
     }
 
-    init(storage: S, directory: StoragePath, configuration: LogConfiguration) {
+    init(
+        storage: S, directory: StoragePath, cache: SegmentCache, configuration: LogConfiguration
+    ) {
         self.storage = storage
+        self.cache = cache
         self.directory = directory
         self.configuration = configuration
     }
@@ -119,14 +124,18 @@ struct PartitionRecovery<S: Storage> {
         if recovered.gaps.isEmpty {
             return Opened(
                 manifest: store, sealed: sealed(store), active: recovered.active,
-                index: recovered.index, indexPagesWritten: recovered.indexPagesWritten)
+                index: recovered.index, times: recovered.times,
+                indexPagesWritten: recovered.indexPagesWritten)
         }
         // Damage is sealed in, so that the active segment is always whole.
         let info = recovered.active.info
         // No batch begins at the end.
         recovered.index.removeAll(behind: max(info.end.position - 1, SegmentHeader.byteCount))
-        try await IndexFile(header: header, directory: directory, storage: storage)
+        recovered.times.keep(recovered.index.entries.count, of: recovered.index)
+        try await IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.index)
+        try await IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
+            .replace(with: recovered.times)
         let active = try await startSegment(
             store, sealing: recovered.gaps.map { .quarantine(info.id, $0) } + [.seal(info)],
             at: info.end.nextOffset)
@@ -137,14 +146,16 @@ struct PartitionRecovery<S: Storage> {
         store.manifest.sealed.map {
             SealedSegment(
                 $0, logID: store.logID, epochs: store.manifest.epochs, directory: directory,
-                storage: storage, configuration: configuration)
+                storage: storage, cache: cache, configuration: configuration)
         }
     }
 
     private func opened(_ store: ManifestStore<S>, _ active: ActiveSegment<S>) -> Opened {
         var index = OffsetIndex(baseOffset: active.header.baseOffset)
         index.append(active.end)
-        return Opened(manifest: store, sealed: sealed(store), active: active, index: index)
+        return Opened(
+            manifest: store, sealed: sealed(store), active: active, index: index,
+            times: TimeIndex(following: index))
     }
 
     private func startSegment(
@@ -166,6 +177,7 @@ struct PartitionRecovery<S: Storage> {
     private struct Recovered {
         var active: ActiveSegment<S>
         var index: OffsetIndex
+        var times: TimeIndex
         var gaps: [Gap]
         var indexPagesWritten: Int
     }
@@ -175,8 +187,12 @@ struct PartitionRecovery<S: Storage> {
         _ header: SegmentHeader, epochs: EpochCache
     ) async throws(LogError) -> Recovered {
         let path = SegmentFiles.log(header.id, in: directory)
-        let indexFile = IndexFile(header: header, directory: directory, storage: storage)
+        let indexFile = IndexFile<S, OffsetIndex>(
+            header: header, directory: directory, storage: storage)
+        let timeFile = IndexFile<S, TimeIndex>(
+            header: header, directory: directory, storage: storage)
         let prefix = try await indexFile.loadPrefix()
+        let timePrefix = try await timeFile.loadPrefix()
         let file: S.File
         let content: MemoryBlock
         do throws(StorageError) {
@@ -211,8 +227,13 @@ struct PartitionRecovery<S: Storage> {
                 problem: "damaged below the durable watermark")
         }
         if let headerDamage { report.notes.append("\(headerDamage); it was written anew") }
+        var segmentTimes = scan.times
+        if scan.cursor.position > watermark?.durable.position ?? SegmentHeader.byteCount {
+            // When the batches behind the watermark came nobody knows; not after now.
+            segmentTimes.lastAppendTime = storage.clock.millisecondsNow()
+        }
         let active = ActiveSegment<S>(
-            file: file, header: header, end: scan.cursor, times: scan.times,
+            file: file, header: header, end: scan.cursor, times: segmentTimes,
             watermarkSequence: watermark?.sequence ?? 0, configuration: configuration)
         do throws(StorageError) {
             try await active.settle(
@@ -220,15 +241,30 @@ struct PartitionRecovery<S: Storage> {
                 trusted: watermark?.durable.position ?? SegmentHeader.byteCount,
                 rewritingHeader: headerDamage != nil)
         } catch { throw LogError(error, while: "making the recovered segment durable") }
-        let pages = scan.keptEntries / IndexPage.capacity
-        let isWhole = prefix.problem == nil && scan.keptEntries == prefix.index.entries.count
-        if prefix.fileExists && !isWhole {
-            // A page of this life may get lost in a crash, and must not leave one of an earlier
-            // life in its place, whose entries no longer hold.
+        var times = timePrefix.index
+        times.keep(scan.keptEntries, of: scan.index)
+        let kept = times.entries.count
+        let pages = kept / OffsetIndex.Entry.pageCapacity
+        // A page of this life may get lost in a crash, and must not leave one of an earlier life in
+        // its place, whose entries no longer hold.
+        if prefix.fileExists && !(prefix.problem == nil && kept == prefix.index.entries.count) {
             try await indexFile.keep(pages: pages)
         }
+        if timePrefix.fileExists
+            && !(timePrefix.problem == nil && kept == timePrefix.index.entries.count)
+        {
+            try await timeFile.keep(pages: pages)
+        }
+        times = await storage.offload { [times] in
+            var times = times
+            times.extend(
+                through: content.unsafeBytes, along: scan.index, to: scan.cursor,
+                rules: BatchRules(epochs: epochs))
+            return times
+        }
         return Recovered(
-            active: active, index: scan.index, gaps: scan.gaps, indexPagesWritten: pages)
+            active: active, index: scan.index, times: times, gaps: scan.gaps,
+            indexPagesWritten: pages)
     }
 
     /// The newest watermark of a segment. A header whose identity is damaged is accepted when a

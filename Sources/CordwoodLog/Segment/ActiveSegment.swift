@@ -13,6 +13,8 @@ final class ActiveSegment<S: Storage> {
     private(set) var durable: SegmentCursor
     /// Of all batches before ``end``.
     private(set) var times: SegmentTimes
+    /// The log's clock at the first append, where this process made it.
+    private(set) var firstAppendTime: Int64?
     private var durableTimes: SegmentTimes
     private var watermarkSequence: UInt64
     /// The size that it may grow to.
@@ -126,6 +128,7 @@ final class ActiveSegment<S: Storage> {
         try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
         appendedBytes += newEnd.position - end.position
         if sync { syncedBytes += newEnd.position - end.position }
+        if end.position == SegmentHeader.byteCount { firstAppendTime = newTimes.lastAppendTime }
         end = newEnd
         times = newTimes
         if sync { noteDurable(newEnd, newTimes) }

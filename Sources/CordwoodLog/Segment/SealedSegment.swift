@@ -1,7 +1,7 @@
 import CordwoodStorage
-import Synchronization
 
-/// A segment that will never change again: mapped read-only on first use.
+/// A segment that will never change again: mapped read-only while it is read, by way of a
+/// ``SegmentCache``.
 ///
 /// Safe to read from any task. Opening and reading may block on the disk, so they run on the
 /// storage's own threads.
@@ -13,23 +13,14 @@ final class SealedSegment<S: Storage>: Sendable {
     private let storage: S
     /// The distance of entries in an index that has to be made anew.
     private let indexIntervalBytes: Int
-    private let opened = Mutex<Opened?>(nil)
+    private let cache: SegmentCache
+    private let key: SegmentCache.Key
 
-    /// The file in memory, and its index.
-    struct Opened {
-        var block: MemoryBlock
-        var index: OffsetIndex
-        /// Where reading ends: the seal, but for its chain where that cannot be continued over
-        /// damage.
-        var end: SegmentCursor
-        /// What was wrong, where no record is lost: in the file's header, or in the index, which
-        /// was then made anew.
-        var problems: [String] = []
-    }
+    typealias Opened = OpenedSegment
 
     init(
         _ info: SegmentInfo, logID: UInt64, epochs: EpochCache, directory: StoragePath, storage: S,
-        configuration: LogConfiguration
+        cache: SegmentCache, configuration: LogConfiguration
     ) {
         self.info = info
         header = SegmentHeader(
@@ -37,8 +28,12 @@ final class SealedSegment<S: Storage>: Sendable {
         rules = BatchRules(offsets: info.isCompacted ? .increasing : .consecutive, epochs: epochs)
         self.directory = directory
         self.storage = storage
+        self.cache = cache
+        key = cache.newKey()
         indexIntervalBytes = configuration.indexIntervalBytes
     }
+
+    deinit { cache.remove(key) }
 
     var baseOffset: Int64 { info.id.baseOffset }
     var end: SegmentCursor { info.end }
@@ -63,10 +58,7 @@ final class SealedSegment<S: Storage>: Sendable {
 
     /// The mapped file and its index, from the cache or from disk.
     func open() async throws(LogError) -> Opened {
-        if let opened = opened.withLock({ $0 }) { return opened }
-        let fresh = try await load()
-        opened.withLock { $0 = fresh }
-        return fresh
+        try await cache.open(key) { () throws(LogError) in try await load() }
     }
 
     /// Maps the file and loads its index, past the cache. A damaged index is made anew from the
@@ -87,7 +79,7 @@ final class SealedSegment<S: Storage>: Sendable {
             }
             problems.append(error.message)
         }
-        let file = IndexFile(header: header, directory: directory, storage: storage)
+        let file = IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
         let (index, problem) = try await file.load(end: end)
         if let index { return Opened(block: block, index: index, end: end, problems: problems) }
         let (rebuilt, reached) = await storage.offload {
@@ -104,6 +96,37 @@ final class SealedSegment<S: Storage>: Sendable {
             problems.append("\(problem ?? "no index"); it was made anew in memory only: \(error)")
         }
         return Opened(block: block, index: rebuilt, end: reached, problems: problems)
+    }
+
+    /// Whether a record with that timestamp or a later one may lie here, as far as the manifest
+    /// knows.
+    func mayHold(_ timestamp: Int64) -> Bool {
+        info.times.maxTimestamp < 0 || info.times.maxTimestamp >= timestamp
+    }
+
+    /// The time index, from disk. One that does not hold is made anew from the segment, in memory
+    /// and, where that works, on disk; the second value says what was wrong.
+    func times() async throws(LogError) -> (index: TimeIndex, problem: String?) {
+        let file = IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
+        let (index, problem) = try await file.load(end: end)
+        if let index { return (index, nil) }
+        let opened = try await open()
+        let rebuilt = await storage.offload { [header, rules] in
+            var times = TimeIndex(baseOffset: header.baseOffset)
+            times.extend(
+                through: opened.block.unsafeBytes, along: opened.index, to: opened.end,
+                rules: rules)
+            return times
+        }
+        do throws(LogError) {
+            try await file.replace(with: rebuilt)
+            return (rebuilt, "\(problem ?? "no time index"); it was made anew")
+        } catch {
+            return (
+                rebuilt,
+                "\(problem ?? "no time index"); it was made anew in memory only: \(error)"
+            )
+        }
     }
 
     func map() async throws(LogError) -> MemoryBlock {

@@ -23,7 +23,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 1, 5, IndexPage.capacity]) func decodesWhatWasEncoded(count: Int) {
+    @Test(arguments: [0, 1, 5, OffsetIndex.Entry.pageCapacity]) func decodesWhatWasEncoded(
+        count: Int
+    ) {
         let page = IndexPage.encode(entries(count)[...], number: 2, header: header).array
         #expect(page.count == IndexPage.byteCount)
         #expect(decode(page) == entries(count))

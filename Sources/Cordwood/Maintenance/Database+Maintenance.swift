@@ -1,0 +1,29 @@
+public import CordwoodLog
+
+extension Database {
+    /// What the background maintenance has done so far; see
+    /// ``DatabaseOptions/retentionCheckIntervalMilliseconds``.
+    public var maintenance: MaintenanceStatus { registry.maintenanceStatus }
+
+    /// Goes through all open logs once, now: rolls by age, applies retention, compacts what is due
+    /// and forgets idle producers. A log that fails does not stop the others; the status says which
+    /// did.
+    @discardableResult
+    public func maintain() async throws(DatabaseError) -> MaintenanceStatus {
+        try checkOpen()
+        return await registry.maintain()
+    }
+
+    /// Changes the settings of a topic's logs, durably, for what is written from now on. The number
+    /// of partitions is fixed.
+    ///
+    /// Throws ``DatabaseError/Code/unknownTopic``, and
+    /// ``DatabaseError/Code/invalidConfiguration`` for settings that cannot work; nothing was
+    /// changed then. Where a partition fails, the new settings hold for it when it is opened again.
+    public func alterTopic(
+        _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
+    ) async throws(DatabaseError) {
+        try checkOpen()
+        try await registry.alterTopic(name, change)
+    }
+}

@@ -1,0 +1,107 @@
+import CordwoodSimulation
+import CordwoodStorage
+import Testing
+
+@testable import CordwoodLog
+
+@Suite struct TimestampLookupTests {
+    private static var configuration: LogConfiguration {
+        var configuration = LogConfiguration.smallWithoutTail
+        configuration.messageTimestampAfterMaxMilliseconds = nil
+        return configuration
+    }
+
+    /// A log of several segments with timestamps in any order, and its records.
+    private func log(
+        _ storage: SimulatedStorage, _ random: inout SplitMix64
+    ) async throws -> (SimulatedLog, [StoredRecord]) {
+        let log = try await openLog(on: storage, Self.configuration)
+        var clock: Int64 = 1000
+        for _ in 0..<random.below(60) {
+            clock += Int64(random.below(10))
+            let records = (0..<1 + random.below(3)).map { _ in
+                Record(
+                    value: [UInt8](repeating: 1, count: random.below(120)),
+                    timestamp: max(0, clock - 40 + Int64(random.below(80))))
+            }
+            _ = try await log.append(records, acknowledge: .written)
+        }
+        return (log, try await log.all())
+    }
+
+    private func check(
+        _ log: SimulatedLog, _ records: [StoredRecord], _ context: String
+    ) async throws {
+        let seen = records.filter { $0.offset >= log.startOffset && $0.offset < log.highWatermark }
+        for timestamp in Int64(950)...Int64(1700) where timestamp % 3 == 0 {
+            let expected = seen.first { $0.timestamp >= timestamp }
+            let found = try await log.offset(for: .atOrAfter(timestamp))
+            #expect(found?.offset == expected?.offset, "\(context), \(timestamp)")
+            #expect(found?.timestamp == expected?.timestamp, "\(context), \(timestamp)")
+        }
+        let largest = seen.map(\.timestamp).max()
+        let latest = seen.first { $0.timestamp == largest }
+        let found = try await log.offset(for: .maxTimestamp)
+        #expect(found?.offset == latest?.offset && found?.timestamp == largest, "\(context)")
+        #expect(try await log.offset(for: .earliest)?.offset == log.startOffset)
+        #expect(try await log.offset(for: .latest)?.offset == log.highWatermark)
+    }
+
+    /// Against a search through all records: while written, trimmed, bounded by the high watermark,
+    /// and after a reopening.
+    @Test func agreesWithASearch() async throws {
+        for seed in seeds(12) {
+            var random = SplitMix64(seed: seed)
+            let storage = SimulatedStorage(seed: seed)
+            var (log, records) = try await log(storage, &random)
+            try await check(log, records, "seed \(seed)")
+            if random.coin() {
+                log.setHighWatermark(Int64(random.below(records.count + 1)))
+                try await check(log, records, "seed \(seed), bounded")
+                log.setHighWatermark(nil)
+            }
+            if random.coin() { try await log.close() } else { storage.crash(.keepAll) }
+            log = try await openLog(on: storage, Self.configuration)
+            try await check(log, records, "seed \(seed), reopened")
+            try await log.deleteRecords(before: Int64(random.below(records.count + 1)))
+            try await check(log, records, "seed \(seed), trimmed")
+        }
+    }
+
+    /// Whatever byte of a time index is flipped, and wherever it is cut, it is made anew to the same
+    /// bytes, and the answers stay right.
+    @Test func aTimeIndexThatLiesIsMadeAnew() async throws {
+        var random = SplitMix64(seed: 11)
+        let storage = SimulatedStorage(seed: 11)
+        var (log, records) = try await log(storage, &random)
+        while log.segmentCount < 3 {
+            for number in 0..<20 {
+                _ = try await log.append(
+                    [
+                        Record(
+                            value: [UInt8](repeating: 2, count: 100),
+                            timestamp: 1000 + Int64(number))
+                    ])
+            }
+            records = try await log.all()
+        }
+        let index = try path("log/00000000000000000000.timeindex")
+        let whole = try #require(storage.contents(of: index))
+        #expect(whole.count == IndexPage.byteCount)
+        var damages: [(String, () throws -> Void)] = [
+            ("zeroed", { try storage.zero(index, 0..<IndexPage.byteCount) })
+        ]
+        for byte in stride(from: 0, to: whole.count, by: 61) {
+            damages.append(("byte \(byte)", { try storage.flip(index, byte: byte, mask: 4) }))
+            damages.append(("cut at \(byte)", { try storage.cut(index, to: byte) }))
+        }
+        let expected = records.first { $0.timestamp >= 1005 }
+        for (name, damage) in damages {
+            try damage()
+            #expect(storage.contents(of: index) != whole, "\(name)")
+            let found = try await log.offset(for: .atOrAfter(1005))
+            #expect(found?.offset == expected?.offset, "\(name)")
+            #expect(storage.contents(of: index) == whole, "\(name)")
+        }
+    }
+}
