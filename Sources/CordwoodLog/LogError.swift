@@ -43,6 +43,8 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         /// The log was cut below an append that was queued, or below a reader;
         /// ``LogError/resumeOffset`` says where the log ends now.
         public static let truncated = Code(description: "truncated")
+        /// A record's timestamp is further from the log's clock than the configuration allows.
+        public static let invalidTimestamp = Code(description: "invalid timestamp")
         /// The log was closed.
         public static let closed = Code(description: "closed")
         /// A producer's batch that neither continues its sequence nor is one of its newest sent

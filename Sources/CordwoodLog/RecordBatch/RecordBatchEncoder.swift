@@ -11,6 +11,10 @@ import CordwoodStorage
 package struct RecordBatchEncoder {
     private let maxMessageBytes: Int
     private let compressionType: CompressionType
+    private var timestampType = TimestampType.createTime
+    /// How far a record's timestamp may lie before and behind the clock; nil is no limit.
+    private var maximumAge: Int64?
+    private var maximumLead: Int64?
 
     package init(maxMessageBytes: Int, compressionType: CompressionType = .producer) {
         self.maxMessageBytes = maxMessageBytes
@@ -22,13 +26,17 @@ package struct RecordBatchEncoder {
         self.init(
             maxMessageBytes: configuration.maxMessageBytes,
             compressionType: configuration.compressionType)
+        timestampType = configuration.messageTimestampType
+        maximumAge = configuration.messageTimestampBeforeMaxMilliseconds.map(Int64.init)
+        maximumLead = configuration.messageTimestampAfterMaxMilliseconds.map(Int64.init)
     }
 
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
     /// and the codec's work.
     ///
-    /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge``
-    /// naming the record that no batch can hold.
+    /// Throws ``LogError/Code/emptyBatch`` for no records, ``LogError/Code/recordTooLarge`` naming
+    /// the record that no batch can hold, and ``LogError/Code/invalidTimestamp`` naming the one whose
+    /// producer's clock is too far from this one.
     package func encode(_ records: [Record], now: Int64) throws(LogError) -> [EncodedBatch] {
         var batches: [EncodedBatch] = []
         try forEachPlan(records, now: now) { start, plan in
@@ -79,6 +87,7 @@ package struct RecordBatchEncoder {
             now: now)
         while plan.end < records.count {
             let timestamp = records[plan.end].timestamp ?? now
+            try checkTimestamp(timestamp, of: plan.end, now: now)
             let (delta, overflow) = timestamp.subtractingReportingOverflow(base)
             // A time too far from the first one's to be written as a difference opens a new batch.
             if overflow { break }
@@ -97,6 +106,23 @@ package struct RecordBatchEncoder {
             plan.end += 1
         }
         return plan
+    }
+
+    /// The log's own clock needs no limits.
+    private func checkTimestamp(_ timestamp: Int64, of index: Int, now: Int64) throws(LogError) {
+        guard timestampType == .createTime else { return }
+        let earliest = maximumAge.map { now.subtractingReportingOverflow($0) }
+        let latest = maximumLead.map { now.addingReportingOverflow($0) }
+        let isTooOld = earliest.map { !$0.overflow && timestamp < $0.partialValue } ?? false
+        let isTooNew = latest.map { !$0.overflow && timestamp > $0.partialValue } ?? false
+        guard isTooOld || isTooNew else { return }
+        throw LogError(
+            .invalidTimestamp,
+            "record \(index) has the timestamp \(timestamp), expected "
+                + (isTooOld
+                    ? "messageTimestampBeforeMaxMilliseconds before \(now) or later"
+                    : "messageTimestampAfterMaxMilliseconds after \(now) or earlier")
+                + "; nothing was appended")
     }
 
     /// The bytes of a record after its length.
@@ -125,10 +151,11 @@ package struct RecordBatchEncoder {
         writer.bigEndian(Int32(0))  // leader epoch: set by the log
         writer.bigEndian(BatchHeader.currentMagic)
         writer.bigEndian(UInt32(0))  // checksum: below
-        writer.bigEndian(Int16(0))  // no codec, create time
+        let isAppendTime = timestampType == .logAppendTime
+        writer.bigEndian(isAppendTime ? BatchHeader.logAppendTimeFlag : 0)  // no codec
         writer.bigEndian(Int32(records.count - 1))
         writer.bigEndian(plan.baseTimestamp)
-        writer.bigEndian(plan.maxTimestamp)
+        writer.bigEndian(isAppendTime ? plan.now : plan.maxTimestamp)
         writer.bigEndian(Int64(-1))  // no producer id
         writer.bigEndian(Int16(-1))
         writer.bigEndian(Int32(-1))
