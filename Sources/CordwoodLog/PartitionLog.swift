@@ -127,24 +127,19 @@ public actor PartitionLog<S: Storage>: Log {
         return try await append(batches, acknowledge: acknowledge)
     }
 
-    public nonisolated func check(_ records: [Record]) throws(LogError) {
-        try checkKeys(records)
-        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
-    }
-
     /// Appends batches that were encoded on the caller's own thread.
     package func append(
-        _ batches: [EncodedBatch], acknowledge: Acknowledgement
+        _ batches: [EncodedBatch], acknowledge: Acknowledgement, truncations: Int? = nil
     ) async throws(LogError) -> Range<Int64> {
-        guard let observer else { return try await queue(batches, acknowledge: acknowledge) }
+        guard let observer else { return try await queue(batches, acknowledge, truncations) }
         let start = observer.now()
-        let offsets = try await queue(batches, acknowledge: acknowledge)
+        let offsets = try await queue(batches, acknowledge, truncations)
         observer.appended(observer.now() - start)
         return offsets
     }
 
     private func queue(
-        _ batches: [EncodedBatch], acknowledge: Acknowledgement
+        _ batches: [EncodedBatch], _ acknowledge: Acknowledgement, _ truncations: Int?
     ) async throws(LogError) -> Range<Int64> {
         for batch in batches where batch.byteCount > configuration.maxMessageBytes {
             throw LogError(
@@ -158,6 +153,7 @@ public actor PartitionLog<S: Storage>: Log {
         grantedBytes -= byteCount
         try checkAppendable()
         if let fullDisk { throw fullDisk.reason }
+        if let truncations { try checkHistory(truncations) }
         if let offsets = try admit(batches) {
             try await wait(for: offsets, acknowledge)
             return offsets
@@ -269,7 +265,8 @@ extension PartitionLog {
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
         try await noteProducers()
-        let group = commit.takeGroup(room: roomInSegment, limits: limits)
+        let group = commit.takeGroup(
+            room: roomInSegment, offsets: offsetsInSegment, limits: limits)
         if commit.isEmpty && group.isEmpty { return }
         guard !group.isEmpty else {
             do throws(StorageError) { return try await rollLocked() } catch {
@@ -296,7 +293,8 @@ extension PartitionLog {
             if let observer, let start { observer.tell(of: group, synced: sync, since: start) }
         } catch {
             let reason = await stop(
-                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount })
+                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount },
+                loses: group.contains { $0.acknowledge == .memory })
             for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
             return
         }
