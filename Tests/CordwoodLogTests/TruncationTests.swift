@@ -68,6 +68,9 @@ import Testing
                 let largest = all.filter { $0.offset < end }.map(\.timestamp).max()
                 #expect(try await log.offset(for: .maxTimestamp)?.timestamp == largest, context)
                 #expect(try await log.verify().isSound, context)
+                let last = await log.lastSealed
+                let times = all.filter { last?.offsets.contains($0.offset) ?? false }
+                #expect(last?.times.maxTimestamp == times.map(\.timestamp).max(), context)
                 if life == 0, random.coin() { try await log.close() } else { storage.crash() }
                 log = try await openLog(on: storage, Self.configuration)
             }
@@ -277,5 +280,6 @@ import Testing
 }
 
 extension PartitionLog {
+    fileprivate var lastSealed: SegmentInfo? { manifest.manifest.sealed.last }
     fileprivate var structureWaiters: Int { structure.waiterCount }
 }

@@ -128,4 +128,21 @@ import Testing
         #expect(manifest.epochs.entries.map(\.epoch) == [3])
         #expect(try apply(manifest.snapshot()) == manifest)
     }
+
+    /// Garbage is forgotten only where its files would be known if they came back.
+    @Test func whatBeginsBehindTheNewestSegmentIsNotForgotten() throws {
+        var manifest = try apply(
+            four + [.truncate(to: 15, keeping: info(10, 15)), .add(id(15), createdAt: 9)])
+        #expect(manifest.garbage == [id(20), id(30)])
+        manifest.forget(manifest.garbage)
+        #expect(manifest.garbage == [id(20), id(30)])
+        for known in [id(0, 7), id(14), id(3)] { #expect(manifest.hasGivenUp(known)) }
+        for unknown in [id(15, 1), id(16)] { #expect(!manifest.hasGivenUp(unknown)) }
+        try manifest.apply(.seal(info(15, 40)))
+        try manifest.apply(.add(id(40), createdAt: 9))
+        manifest.forget(manifest.garbage)
+        #expect(manifest.garbage.isEmpty)
+        manifest.adopt([id(20)])
+        #expect(manifest.garbage == [id(20)] && manifest.unusedID(baseOffset: 20) == id(20, 1))
+    }
 }

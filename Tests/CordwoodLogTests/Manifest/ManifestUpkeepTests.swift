@@ -63,6 +63,25 @@ import Testing
         #expect(last.startOffset == 50 && last.recovery.notes.isEmpty)
     }
 
+    /// A file of a segment that was given up, which a power cut brought back, is told and removed.
+    @Test func filesThatComeBackAreRemoved() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage, .smallWithoutTail)
+        for number in 0..<60 { _ = try await log.append([Record("a text \(number)")]) }
+        let first = try path("log/00000000000000000000.log")
+        let content = try #require(storage.contents(of: first))
+        try await log.deleteRecords(before: 50)
+        try await log.close()
+        try await openLog(on: storage, .smallWithoutTail).close()
+        let file = try await storage.open(first, .create)
+        try await file.write(
+            [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: content))])], thenSync: true)
+        await file.close()
+        let again = try await openLog(on: storage, .smallWithoutTail)
+        #expect(again.recovery.notes.contains { $0.contains("were given up before") })
+        #expect(again.startOffset == 50 && storage.contents(of: first) == nil)
+    }
+
     /// A manifest that has grown is written anew while the log runs, and says the same, whatever
     /// fails or is lost meanwhile.
     @Test func aGrownManifestIsWrittenAnew() async throws {
@@ -75,12 +94,12 @@ import Testing
             if seed % 3 == 1 { storage.inject(Fault(.noSpace, at: 2, of: .rename)) }
             for number in 0..<150 {
                 _ = try await log.append([Record("a text \(number)")])
+                if number % 3 == 2 { try await log.roll() }
                 if number % 20 == 19 { try await log.applyRetention(now: 0) }
             }
-            let size = try #require(storage.contents(of: path("log/manifest"))).count
-            #expect(size < 600 * 4 * 4 + EditLog<SimulatedStorage.File>.reserveBytes)
             let (start, segments) = (log.startOffset, log.segmentCount)
-            #expect(try edits(storage).count < 2 * 150 / 10)
+            // Two for each roll, and those of retention; a rewriting that failed is put off.
+            #expect(try edits(storage).count < (seed % 3 == 1 ? 120 : 80), "seed \(seed)")
             storage.crash()
             let again = try await openLog(on: storage, configuration)
             #expect(again.startOffset == start && again.segmentCount == segments, "seed \(seed)")
