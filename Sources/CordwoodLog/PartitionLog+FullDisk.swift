@@ -45,7 +45,7 @@ extension PartitionLog {
             cause: error)
         fullDisk = FullDisk(
             reason: reason, needsCut: needsCut, needsRoll: rolling, neededBytes: neededBytes)
-        for waiter in resetToPublishedEnd() { waiter.resume(returning: .failure(reason)) }
+        for waiter in resetToPublishedEnd() { waiter.fail(reason) }
         publishHealth(.readOnly)
         observer?.happened(.becameReadOnly(reason))
         startProbe()
@@ -60,7 +60,7 @@ extension PartitionLog {
         state.publish { $0.health = .poisoned }
         observer?.happened(.poisoned(poisoned(by: reason)))
         ledger.rollBack()
-        for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
+        for waiter in commit.fail() { waiter.fail(poisoned(by: reason)) }
     }
 
     func poisoned(by reason: LogError) -> LogError {
