@@ -158,6 +158,7 @@ public actor PartitionLog<S: Storage>: Log {
         grantedBytes -= byteCount
         try checkAppendable()
         if let fullDisk { throw fullDisk.reason }
+        stamp(batches)
         if let offsets = try admit(batches) {
             try await wait(for: offsets, acknowledge)
             return offsets
