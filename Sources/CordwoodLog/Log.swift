@@ -87,7 +87,8 @@ public protocol Log: AnyObject, Sendable {
     ) async throws(LogError) -> [AbortedTransaction]
 
     /// Throws what ``append(_:acknowledge:)`` would throw for these records before it writes any:
-    /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
+    /// ``LogError/Code/emptyBatch``, ``LogError/Code/recordTooLarge`` or
+    /// ``LogError/Code/invalidTimestamp``. O(records).
     func check(_ records: [Record]) throws(LogError)
 
     /// Verified batches from the one that holds `offset`, or the first behind it, on: about

@@ -79,6 +79,7 @@ extension PartitionLog {
         do throws(LogError) {
             try checkAppendable()
             if let fullDisk { throw fullDisk.reason }
+            stamp(arrival.batches)
             if let offsets = try admit(arrival.batches) { return .duplicate(offsets) }
         } catch { return .failed(error) }
         let first = commit.nextOffset

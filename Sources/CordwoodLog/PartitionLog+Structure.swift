@@ -69,6 +69,9 @@ extension PartitionLog {
         return startOffset
     }
 
+    /// The most segments that one edit removes.
+    private static var maximumRemovals: Int { 10_000 }
+
     /// Gives up the oldest sealed segments for as long as `isGone` says so, with everything before
     /// `offset`, by one commit. The caller holds the structure lock, and calls ``removeGarbage()``
     /// after it let go of it.
@@ -81,12 +84,19 @@ extension PartitionLog {
         var edits: [SegmentEdit] = []
         // First the offset: a prefix of the edits must not bring records back.
         if start > manifest.manifest.startOffset { edits.append(.startOffset(start)) }
-        if !gone.isEmpty { edits.append(.remove(gone)) }
+        // In pieces: an edit has a largest size.
+        for first in stride(from: 0, to: gone.count, by: Self.maximumRemovals) {
+            edits.append(
+                .remove(Array(gone[first..<min(first + Self.maximumRemovals, gone.count)])))
+        }
         guard !edits.isEmpty else { return }
         try await manifest.commit(edits)
         state.publish { snapshot in
             snapshot.startOffset = start
             snapshot.sealed.removeFirst(gone.count)
+        }
+        if !gone.isEmpty {
+            observer?.happened(.gaveUp(segments: gone.count, startOffset: start))
         }
     }
 

@@ -111,9 +111,12 @@ public protocol StorageFile: AnyObject, Sendable {
 
     func truncate(to size: Int) async throws(StorageError)
 
-    /// Maps the first `count` bytes, read-only. The file must not shrink while the map lives; the
-    /// block keeps the map alive after ``close()``. First touches of a cold map block the thread
-    /// that makes them: touch it inside ``Storage/offload(_:)``.
+    /// Maps the first `count` bytes, read-only; the block keeps the map alive after ``close()``.
+    /// First touches of a cold map block the thread that makes them: touch it inside
+    /// ``Storage/offload(_:)``.
+    ///
+    /// Bytes that cannot be had any more, because somebody has cut the file or the disk fails, may
+    /// read as zeros from then on, so what is served is checked after it was touched.
     func map(count: Int) async throws(StorageError) -> MemoryBlock
 
     func close() async
