@@ -131,7 +131,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CordwoodCLITests", dependencies: ["CordwoodCLI", "TestSupport"],
+            name: "CordwoodCLITests", dependencies: ["Cordwood", "CordwoodCLI", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]

@@ -59,7 +59,7 @@ struct TimeIndex {
             let middle = (low + high) / 2
             if entries[middle].timestamp < timestamp { low = middle + 1 } else { high = middle }
         }
-        return low == 0 ? baseOffset : offset(entries[low - 1])
+        return low == 0 ? baseOffset : offset(of: entries[low - 1])
     }
 
     /// The last entry at or before `offset`: its place, and the largest timestamp before that.
@@ -69,12 +69,16 @@ struct TimeIndex {
         var high = entries.count
         while low < high {
             let middle = (low + high) / 2
-            if self.offset(entries[middle]) <= offset { low = middle + 1 } else { high = middle }
+            if self.offset(of: entries[middle]) <= offset {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
-        return low == 0 ? nil : (self.offset(entries[low - 1]), entries[low - 1].timestamp)
+        return low == 0 ? nil : (self.offset(of: entries[low - 1]), entries[low - 1].timestamp)
     }
 
-    private func offset(_ entry: Entry) -> Int64 { baseOffset + Int64(entry.relativeOffset) }
+    func offset(of entry: Entry) -> Int64 { baseOffset + Int64(entry.relativeOffset) }
 }
 
 extension TimeIndex: SegmentIndex {
@@ -96,7 +100,7 @@ extension TimeIndex: SegmentIndex {
     }
 
     func lies(before end: SegmentCursor) -> Bool {
-        entries.last.map { offset($0) < end.nextOffset } ?? false
+        entries.last.map { offset(of: $0) < end.nextOffset } ?? false
     }
 
     static func path(_ header: SegmentHeader, in directory: StoragePath) -> StoragePath {
