@@ -251,11 +251,12 @@ actor Registry<S: Storage>: DatabaseRegistry {
         let log = try await openLog(
             path, configuration.log, .init(kind: "collection", name: name, partition: 0))
         do throws(DatabaseError) {
-            let view = try await CollectionReplay(
-                log: log, configuration: configuration, name: name
-            ).run(on: storage)
+            let replay = CollectionReplay(log: log, configuration: configuration, name: name)
+            let views = try await CurrentView(of: log) {
+                [storage] () async throws(DatabaseError) in try await replay.run(on: storage)
+            }
             if existing == nil { try await add(.addCollection(name: name, configuration)) }
-            return Collection(name: name, configuration: configuration, log: log, view: view)
+            return Collection(name: name, configuration: configuration, log: log, views: views)
         } catch {
             await abandon([log])
             throw error

@@ -18,6 +18,9 @@ struct Arrival: Sendable {
     var batches: [EncodedBatch]
     var byteCount: Int
     var acknowledge: Acknowledgement
+    /// How often the log had been cut when the caller decided on these records; nil where it does
+    /// not matter.
+    var truncations: Int?
     /// Room in the queue was given to it before.
     var holdsRoom: Bool
     var caller: CheckedContinuation<Answer, Never>

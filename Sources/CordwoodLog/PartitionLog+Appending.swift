@@ -16,8 +16,9 @@ extension PartitionLog {
     }
 
     /// Appends batches that were encoded on the caller's own thread.
+    /// With `truncations` only while the log was not cut again; see ``checkHistory(_:)``.
     package nonisolated func append(
-        _ batches: [EncodedBatch], acknowledge: Acknowledgement
+        _ batches: [EncodedBatch], acknowledge: Acknowledgement, truncations: Int? = nil
     ) async throws(LogError) -> Range<Int64> {
         let limit = configuration.maxMessageBytes
         for batch in batches where batch.byteCount > limit {
@@ -29,7 +30,12 @@ extension PartitionLog {
         let byteCount = batches.reduce(0) { $0 + $1.byteCount }
         var holdsRoom = false
         while true {
-            let answer = await arrive(batches, byteCount, acknowledge, holdsRoom: holdsRoom)
+            let answer = await withCheckedContinuation { caller in
+                arrive(
+                    Arrival(
+                        batches: batches, byteCount: byteCount, acknowledge: acknowledge,
+                        truncations: truncations, holdsRoom: holdsRoom, caller: caller))
+            }
             switch answer {
             case .appended(let offsets): return offsets
             case .failed(let error): throw error
@@ -43,19 +49,9 @@ extension PartitionLog {
         }
     }
 
-    private nonisolated func arrive(
-        _ batches: [EncodedBatch], _ byteCount: Int, _ acknowledge: Acknowledgement,
-        holdsRoom: Bool
-    ) async -> Arrival.Answer {
-        await withCheckedContinuation { caller in
-            let isFirst = arrivals.add(
-                Arrival(
-                    batches: batches, byteCount: byteCount, acknowledge: acknowledge,
-                    holdsRoom: holdsRoom, caller: caller))
-            if isFirst {
-                storage.enqueue { self.assumeIsolated { $0.receiveArrivals() } }
-            }
-        }
+    private nonisolated func arrive(_ arrival: Arrival) {
+        guard arrivals.add(arrival) else { return }
+        storage.enqueue { self.assumeIsolated { $0.receiveArrivals() } }
     }
 
     /// Queues all appends that have come, or answers them at once.
@@ -79,6 +75,7 @@ extension PartitionLog {
         do throws(LogError) {
             try checkAppendable()
             if let fullDisk { throw fullDisk.reason }
+            if let truncations = arrival.truncations { try checkHistory(truncations) }
             stamp(arrival.batches)
             if let offsets = try admit(arrival.batches) { return .duplicate(offsets) }
         } catch { return .failed(error) }

@@ -19,11 +19,12 @@ extension PartitionLog {
         var neededBytes: Int
     }
 
-    /// Stops the log after a failed write, and returns what those who waited for it are told. The
-    /// caller holds the structure lock.
-    func stop(after error: StorageError, neededBytes: Int = 0, rolling: Bool = false) async
-        -> LogError
-    {
+    /// Stops the log after a failed write, and returns what those who waited for it are told.
+    /// `loses` says that offsets were given out for it to somebody who did not wait. The caller
+    /// holds the structure lock.
+    func stop(
+        after error: StorageError, neededBytes: Int = 0, rolling: Bool = false, loses: Bool = false
+    ) async -> LogError {
         guard error.isFullDisk else {
             poison(error)
             return failure ?? LogError(error, while: "writing to \(directory)")
@@ -45,6 +46,9 @@ extension PartitionLog {
             cause: error)
         fullDisk = FullDisk(
             reason: reason, needsCut: needsCut, needsRoll: rolling, neededBytes: neededBytes)
+        if loses || commit.hasUnwaited {
+            state.publish { [active] in $0.truncations.append(active.end.nextOffset) }
+        }
         for waiter in resetToPublishedEnd() { waiter.fail(reason) }
         publishHealth(.readOnly)
         observer?.happened(.becameReadOnly(reason))
@@ -113,7 +117,10 @@ extension PartitionLog {
                 try await active.takeBack()
                 fullDisk?.needsCut = false
             }
-            if full.needsRoll { try await rollLocked() }
+            // Somebody else may have rolled or truncated the log since.
+            if full.needsRoll, active.end.nextOffset > active.header.baseOffset {
+                try await rollLocked()
+            }
             fullDisk?.needsRoll = false
             // As much as an append may ask for, so that the next one does not stop the log again.
             let wanted = max(full.neededBytes, configuration.maxMessageBytes)

@@ -33,6 +33,11 @@ extension PartitionLog {
         return try await append([batch], acknowledge: acknowledge).lowerBound
     }
 
+    public nonisolated func check(_ records: [Record]) throws(LogError) {
+        try checkKeys(records)
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
+    }
+
     public nonisolated func batches(_ records: [Record]) throws(LogError) -> [Int] {
         try RecordBatchEncoder(configuration)
             .batchCounts(records, now: storage.clock.millisecondsNow())
@@ -119,8 +124,9 @@ extension PartitionLog {
                 ($0.end.nextOffset, $0.durableOffset, $0.truncations.dropFirst(truncations))
             }
             if let cut = cuts.min(), cut < end {
-                throw LogError(
-                    .truncated, "\(directory) was cut to offset \(cut)", resumeOffset: cut)
+                throw fullDisk?.reason
+                    ?? LogError(
+                        .truncated, "\(directory) was cut to offset \(cut)", resumeOffset: cut)
             }
             if durable >= end || (acknowledge == .written && written >= end) { return }
             if let failure { throw poisoned(by: failure) }

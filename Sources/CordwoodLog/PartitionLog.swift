@@ -231,7 +231,8 @@ extension PartitionLog {
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
         try await noteProducers()
-        let entries = commit.takeGroup(room: roomInSegment, limits: limits)
+        let entries = commit.takeGroup(
+            room: roomInSegment, offsets: offsetsInSegment, limits: limits)
         guard !entries.isEmpty else {
             finishWritten()
             if commit.isEmpty { return }
@@ -264,7 +265,8 @@ extension PartitionLog {
         } catch {
             finishWritten()
             let reason = await stop(
-                after: error, neededBytes: entries.reduce(0) { $0 + $1.batch.byteCount })
+                after: error, neededBytes: entries.reduce(0) { $0 + $1.batch.byteCount },
+                loses: entries.contains { $0.acknowledge == .memory })
             for entry in entries { entry.waiter?.fail(reason) }
             return
         }

@@ -63,6 +63,8 @@ public struct BatchSequence: AsyncSequence, Sendable {
                 } catch {
                     // The log may be closed between two batches; for a follower that is the end.
                     if following, error.code == .closed { return nil }
+                    // It may have been cut since it was looked at.
+                    if error.code == .offsetOutOfRange { try noteTruncations() }
                     throw error
                 }
                 if !batches.isEmpty { break }

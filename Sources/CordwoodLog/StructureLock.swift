@@ -7,6 +7,8 @@ final class StructureLock {
     private var isHeld = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
+    var waiterCount: Int { waiters.count }
+
     func acquire() async {
         if !isHeld {
             isHeld = true

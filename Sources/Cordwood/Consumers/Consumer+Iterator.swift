@@ -107,6 +107,8 @@ extension Consumer {
             guard let position = consumer.position(index, generation) else { return false }
             let partition = place.partition
             guard position >= partition.startOffset, position <= partition.endOffset else {
+                // Cut since it was looked at: the position is judged anew.
+                if consumer.followTruncations(index, generation) { return true }
                 try consumer.resetPosition(index, generation, place, from: position)
                 return true
             }
@@ -120,8 +122,11 @@ extension Consumer {
                     from: position, maximumBytes: bytes, isolation: isolation)
             } catch {
                 if error.code == .closed, consumer.configuration.following { return false }
-                // Retention may have been faster: the position is judged anew.
-                if error.code == .offsetOutOfRange, partition.startOffset > position {
+                // Retention or a truncation may have been faster: the position is judged anew.
+                if error.code == .offsetOutOfRange,
+                    partition.startOffset > position
+                        || consumer.followTruncations(index, generation)
+                {
                     return true
                 }
                 throw DatabaseError(error, "\(place.name)")

@@ -28,7 +28,7 @@ struct Manifest: Equatable {
 
     /// Where a new active segment begins.
     var nextBaseOffset: Int64 {
-        truncatedTo ?? sealed.last?.end.nextOffset ?? startOffset
+        max(truncatedTo ?? sealed.last?.end.nextOffset ?? 0, startOffset)
     }
 
     /// A name for a new segment that no file has which the manifest knows.
@@ -87,6 +87,7 @@ struct Manifest: Equatable {
             garbage.formUnion(ids)
             if let first = sealed.first?.id ?? active?.id {
                 startOffset = max(startOffset, first.baseOffset)
+                epochs.forget(before: first.baseOffset)
             }
         case .truncate(let offset, let kept): try truncate(to: offset, keeping: kept)
         case .epoch(let epoch, let offset):
@@ -197,6 +198,16 @@ struct Manifest: Equatable {
         return edits
     }
 
-    /// Forgets garbage that is gone for good: its removal is durable.
-    mutating func forget(_ ids: Set<SegmentID>) { garbage.subtract(ids) }
+    /// Whether a segment that is not listed is known to have been given up: segments are added in
+    /// the order of their offsets, so one from before the newest is listed or was given up.
+    func hasGivenUp(_ id: SegmentID) -> Bool {
+        guard let newest = active?.id ?? sealed.last?.id else { return false }
+        return id < newest
+    }
+
+    /// Forgets garbage whose files are gone, and that would be known if they came back.
+    mutating func forget(_ ids: Set<SegmentID>) { garbage.subtract(ids.filter(hasGivenUp)) }
+
+    /// Takes in files that had been given up and forgotten, and have come back.
+    mutating func adopt(_ ids: [SegmentID]) { garbage.formUnion(ids) }
 }

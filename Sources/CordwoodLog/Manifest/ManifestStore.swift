@@ -8,6 +8,9 @@ final class ManifestStore<S: Storage> {
     private(set) var manifest: Manifest
     /// Staged files that are being written: no garbage yet.
     var inProgress: Set<SegmentID> = []
+    /// The file is written anew, in the fewest edits, when it has grown to so many bytes, and to
+    /// four times what that came to: a log that runs for years must be able to open again.
+    var rewriteBytes = 1 << 20
     private let file: EditLog<S.File>
     private let directory: StoragePath
     private let storage: S
@@ -37,6 +40,17 @@ final class ManifestStore<S: Storage> {
         }
         try await file.append(edits.map { $0.encode() })
         manifest = next
+        if file.byteCount >= rewriteBytes { try await rewrite() }
+    }
+
+    private func rewrite() async throws(StorageError) {
+        do throws(StorageError) {
+            try await file.rewrite(as: manifest.snapshot().map { $0.encode() }, on: storage)
+        } catch {
+            // The edits are there all the same.
+            if !error.isFullDisk { throw error }
+        }
+        rewriteBytes = max(rewriteBytes, 4 * file.byteCount)
     }
 
     /// Removes the files that the manifest has given up. What cannot be removed now stays garbage,

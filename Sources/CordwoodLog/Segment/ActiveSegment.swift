@@ -96,7 +96,8 @@ final class ActiveSegment<S: Storage> {
             let file = try await storage.open(path, .read)
             let size = try await file.size()
             var position = SegmentHeader.byteCount
-            var isUnused = true
+            // The log reserves no more than that.
+            var isUnused = size <= SegmentHeader.maximumSegmentBytes
             while isUnused, position < size {
                 let block = try await file.read(at: position, count: Self.pieceBytes)
                 if block.count == 0 { break }

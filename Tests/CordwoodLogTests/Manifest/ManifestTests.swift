@@ -112,4 +112,27 @@ import Testing
             #expect(try apply(encoded) == manifest)
         }
     }
+
+    /// However many segments go at once, no edit is too large for the file.
+    @Test func removalsFitTheirEdits() throws {
+        let ids = (0..<120_000).map { id(Int64($0)) }
+        let edits = SegmentEdit.removals(of: ids)
+        #expect(edits.count == 3)
+        #expect(edits.allSatisfy { $0.encode().count <= EditFrame.maximumPayloadBytes })
+        var found: [SegmentID] = []
+        for case .remove(let some) in edits { found += some }
+        #expect(found == ids)
+        #expect(SegmentEdit.removals(of: []).isEmpty)
+    }
+
+    /// Epochs of what is gone are forgotten with it, and no others.
+    @Test func epochsGoWithTheirSegments() throws {
+        var manifest = try apply(
+            four + [.epoch(2, startOffset: 5), .epoch(3, startOffset: 22)])
+        try manifest.apply(.remove([id(0)]))
+        #expect(manifest.epochs.entries.map(\.epoch) == [2, 3])
+        try manifest.apply(.remove([id(10), id(20)]))
+        #expect(manifest.epochs.entries.map(\.epoch) == [3])
+        #expect(try apply(manifest.snapshot()) == manifest)
+    }
 }
