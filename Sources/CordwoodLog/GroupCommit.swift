@@ -44,15 +44,22 @@ struct GroupCommit<Waiter> {
         return first..<nextOffset
     }
 
-    /// Takes the longest run from the front of the queue that fits into `room` bytes of the segment
-    /// and one group; empty when the first batch does not fit the segment, which must be rolled.
-    mutating func takeGroup(room: Int, limits: Limits) -> [Entry] {
+    /// Takes the longest run from the front of the queue that fits into `room` bytes and `offsets`
+    /// of the segment and one group; empty when the first batch does not fit the segment, which
+    /// must be rolled.
+    mutating func takeGroup(
+        room: Int, offsets: Int = Int(Int32.max), limits: Limits
+    ) -> [Entry] {
         var count = 0
         var bytes = 0
+        var records = 0
         while head + count < queue.count, count < limits.batches {
             let next = bytes + queue[head + count].batch.byteCount
             // The first batch may be larger than a group, never than the segment's room.
             if next > room || (count > 0 && next > limits.bytes) { break }
+            // By offsets a batch may be far larger than by bytes: it is compressed.
+            records += queue[head + count].batch.recordCount
+            if records > offsets { break }
             bytes = next
             count += 1
         }
@@ -65,6 +72,9 @@ struct GroupCommit<Waiter> {
         queuedBytes -= bytes
         return group
     }
+
+    /// Whether something is queued whose append has returned.
+    var hasUnwaited: Bool { queue[head...].contains { $0.acknowledge == .memory } }
 
     struct Limits {
         var bytes: Int

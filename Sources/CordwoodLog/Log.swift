@@ -19,7 +19,8 @@ public protocol Log: AnyObject, Sendable {
     /// Which leader epoch wrote which offsets.
     var epochs: EpochCache { get }
     /// The offsets that truncations since the opening cut to, in their order: a view that is true
-    /// up to a later offset than one that is new to it has to go back.
+    /// up to a later offset than one that is new to it has to go back. A full disk that takes back
+    /// appends of ``Acknowledgement/memory`` is one of them, for views that know these already.
     var truncations: [Int64] { get }
     /// Every record before this offset is on the medium.
     var durableOffset: Int64 { get }
@@ -42,6 +43,12 @@ public protocol Log: AnyObject, Sendable {
     /// log when it is reopened; what was acknowledged before is.
     func append(
         _ records: [Record], acknowledge: Acknowledgement
+    ) async throws(LogError) -> Range<Int64>
+
+    /// ``append(_:acknowledge:)`` for the owner of a view that knows of so many ``truncations``:
+    /// where there were others since, throws ``LogError/Code/truncated``, and nothing was appended.
+    func append(
+        _ records: [Record], acknowledge: Acknowledgement, truncations: Int
     ) async throws(LogError) -> Range<Int64>
 
     /// Appends a batch of an idempotent or transactional producer and returns the offsets it got.
@@ -87,7 +94,8 @@ public protocol Log: AnyObject, Sendable {
     ) async throws(LogError) -> [AbortedTransaction]
 
     /// Throws what ``append(_:acknowledge:)`` would throw for these records before it writes any:
-    /// ``LogError/Code/emptyBatch`` or ``LogError/Code/recordTooLarge``. O(records).
+    /// ``LogError/Code/emptyBatch``, ``LogError/Code/recordTooLarge``,
+    /// ``LogError/Code/invalidTimestamp`` or ``LogError/Code/keyRequired``. O(records).
     func check(_ records: [Record]) throws(LogError)
 
     /// Verified batches from the one that holds `offset`, or the first behind it, on: about

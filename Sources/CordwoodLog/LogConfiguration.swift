@@ -161,7 +161,7 @@ public struct CleanupPolicy: OptionSet, Sendable, Hashable, CustomStringConverti
 public enum TimestampType: UInt8, Sendable, Hashable, CaseIterable {
     /// The producer's.
     case createTime = 0
-    /// The log's, when it gives the batch its place.
+    /// The log's, when an append comes.
     case logAppendTime = 1
 }
 

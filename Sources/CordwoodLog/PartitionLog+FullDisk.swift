@@ -19,11 +19,12 @@ extension PartitionLog {
         var neededBytes: Int
     }
 
-    /// Stops the log after a failed write, and returns what those who waited for it are told. The
-    /// caller holds the structure lock.
-    func stop(after error: StorageError, neededBytes: Int = 0, rolling: Bool = false) async
-        -> LogError
-    {
+    /// Stops the log after a failed write, and returns what those who waited for it are told.
+    /// `loses` says that offsets were given out for it to somebody who did not wait. The caller
+    /// holds the structure lock.
+    func stop(
+        after error: StorageError, neededBytes: Int = 0, rolling: Bool = false, loses: Bool = false
+    ) async -> LogError {
         guard error.isFullDisk else {
             poison(error)
             return failure ?? LogError(error, while: "writing to \(directory)")
@@ -45,7 +46,10 @@ extension PartitionLog {
             cause: error)
         fullDisk = FullDisk(
             reason: reason, needsCut: needsCut, needsRoll: rolling, neededBytes: neededBytes)
-        for waiter in resetToPublishedEnd() { waiter.resume(returning: .failure(reason)) }
+        if loses || commit.hasUnwaited {
+            state.publish { [active] in $0.truncations.append(active.end.nextOffset) }
+        }
+        for waiter in resetToPublishedEnd() { waiter.fail(reason) }
         publishHealth(.readOnly)
         observer?.happened(.becameReadOnly(reason))
         startProbe()
@@ -60,7 +64,7 @@ extension PartitionLog {
         state.publish { $0.health = .poisoned }
         observer?.happened(.poisoned(poisoned(by: reason)))
         ledger.rollBack()
-        for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
+        for waiter in commit.fail() { waiter.fail(poisoned(by: reason)) }
     }
 
     func poisoned(by reason: LogError) -> LogError {
@@ -113,7 +117,10 @@ extension PartitionLog {
                 try await active.takeBack()
                 fullDisk?.needsCut = false
             }
-            if full.needsRoll { try await rollLocked() }
+            // Somebody else may have rolled or truncated the log since.
+            if full.needsRoll, active.end.nextOffset > active.header.baseOffset {
+                try await rollLocked()
+            }
             fullDisk?.needsRoll = false
             // As much as an append may ask for, so that the next one does not stop the log again.
             let wanted = max(full.neededBytes, configuration.maxMessageBytes)

@@ -55,11 +55,13 @@ extension PartitionLog {
     /// Removes the snapshots that no segment begins with, but the newest. What cannot be removed is
     /// tried again the next time.
     func removeOldProducerSnapshots() async {
-        let bases = Set(manifest.manifest.sealed.map(\.id.baseOffset))
+        let sealed = manifest.manifest.sealed
         let (active, newest) = (active.header.baseOffset, producerSnapshots.last)
         do throws(StorageError) {
-            try await removeProducerSnapshots {
-                $0 != active && $0 != newest && !bases.contains($0)
+            try await removeProducerSnapshots { offset in
+                if offset == active || offset == newest { return false }
+                let next = sealed.partitionIndex { $0.id.baseOffset > offset }
+                return next == 0 || sealed[next - 1].id.baseOffset != offset
             }
         } catch {}
     }

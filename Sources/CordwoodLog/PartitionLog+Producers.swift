@@ -33,6 +33,11 @@ extension PartitionLog {
         return try await append([batch], acknowledge: acknowledge).lowerBound
     }
 
+    public nonisolated func check(_ records: [Record]) throws(LogError) {
+        try checkKeys(records)
+        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
+    }
+
     public nonisolated func batches(_ records: [Record]) throws(LogError) -> [Int] {
         try RecordBatchEncoder(configuration)
             .batchCounts(records, now: storage.clock.millisecondsNow())
@@ -51,6 +56,14 @@ extension PartitionLog {
 
     public func expireProducers(now: Int64) {
         ledger.expire(now: now, after: configuration.producerIDExpirationMilliseconds)
+    }
+
+    /// Gives batches that are about to be queued the log's time, where the configuration says so:
+    /// here, so that times are in the order of the offsets.
+    func stamp(_ batches: [EncodedBatch]) {
+        guard configuration.messageTimestampType == .logAppendTime else { return }
+        let now = storage.clock.millisecondsNow()
+        for batch in batches { batch.stamp(appendTime: now) }
     }
 
     /// Holds an append's batches against their producers' states. Returns the offsets that they
@@ -111,8 +124,9 @@ extension PartitionLog {
                 ($0.end.nextOffset, $0.durableOffset, $0.truncations.dropFirst(truncations))
             }
             if let cut = cuts.min(), cut < end {
-                throw LogError(
-                    .truncated, "\(directory) was cut to offset \(cut)", resumeOffset: cut)
+                throw fullDisk?.reason
+                    ?? LogError(
+                        .truncated, "\(directory) was cut to offset \(cut)", resumeOffset: cut)
             }
             if durable >= end || (acknowledge == .written && written >= end) { return }
             if let failure { throw poisoned(by: failure) }

@@ -16,11 +16,15 @@ extension PartitionLog {
     public nonisolated var isClosed: Bool { state.read { $0.isClosed } }
 
     public nonisolated var byteCount: Int {
-        state.read { $0.sealed.reduce($0.end.position) { $0 + $1.end.position } }
+        // Counted outside the lock: there may be very many.
+        let (sealed, active) = state.read { ($0.sealed, $0.end.position) }
+        return sealed.reduce(active) { $0 + $1.end.position }
     }
 
     public nonisolated func endOffset(forEpoch epoch: Int32) -> (epoch: Int32, endOffset: Int64)? {
-        state.read { $0.epochs.end(of: epoch, logEnd: $0.end.nextOffset) }
+        state.read {
+            $0.epochs.end(of: epoch, logStart: $0.startOffset, logEnd: $0.end.nextOffset)
+        }
     }
 
     public nonisolated func waitForRecords(at offset: Int64, isolation: Isolation) async {
@@ -46,8 +50,9 @@ extension PartitionLog {
             if case .sealed = place, batches.isEmpty {
                 // Compaction has left nothing from here to the segment's end.
                 offset = state.read { snapshot in
-                    snapshot.sealed.first { $0.baseOffset > offset }?.baseOffset
-                        ?? snapshot.activeHeader.baseOffset
+                    let next = snapshot.sealed.partitionIndex { $0.baseOffset > offset }
+                    return next < snapshot.sealed.count
+                        ? snapshot.sealed[next].baseOffset : snapshot.activeHeader.baseOffset
                 }
                 continue
             }
@@ -129,13 +134,7 @@ extension PartitionLog {
     private static func segment(
         of offset: Int64, in sealed: [SealedSegment<S>]
     ) -> SealedSegment<S> {
-        var low = 0
-        var high = sealed.count
-        while low < high {
-            let middle = (low + high) / 2
-            if sealed[middle].baseOffset <= offset { low = middle + 1 } else { high = middle }
-        }
-        return sealed[max(0, low - 1)]
+        sealed[max(0, sealed.partitionIndex { $0.baseOffset > offset } - 1)]
     }
 }
 

@@ -29,9 +29,9 @@ extension PartitionLog {
     ) async throws(LogError) -> [AbortedTransaction] {
         // The end's view and the list of segments are of one moment.
         let (segments, active, since) = state.read { snapshot in
-            let first = snapshot.sealed.firstIndex { $0.end.nextOffset > offsets.lowerBound }
+            let first = snapshot.sealed.partitionIndex { $0.end.nextOffset > offsets.lowerBound }
             return (
-                first.map { snapshot.sealed[$0...] } ?? [],
+                snapshot.sealed[first...],
                 snapshot.transactions.aborted.filter { $0.overlaps(offsets) },
                 snapshot.transactions.producersSince
             )

@@ -29,7 +29,9 @@ final class PartitionState<S: Storage>: Sendable {
         var isClosed = false
         var health = LogHealth.writable
 
-        var highWatermark: Int64 { min(replicatedOffset ?? end.nextOffset, end.nextOffset) }
+        var highWatermark: Int64 {
+            max(startOffset, min(replicatedOffset ?? end.nextOffset, end.nextOffset))
+        }
         var lastStableOffset: Int64 {
             let undecided = transactions.firstUndecided(highWatermark: highWatermark) ?? .max
             // A transaction that was open when its first records were deleted holds up the rest.

@@ -7,6 +7,8 @@ final class StructureLock {
     private var isHeld = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
+    var waiterCount: Int { waiters.count }
+
     func acquire() async {
         if !isHeld {
             isHeld = true
@@ -15,6 +17,9 @@ final class StructureLock {
         // Whoever releases hands the lock on without letting go of it.
         await withCheckedContinuation { waiters.append($0) }
     }
+
+    /// Whether somebody waits for it.
+    var isWanted: Bool { !waiters.isEmpty }
 
     func release() {
         if waiters.isEmpty { isHeld = false } else { waiters.removeFirst().resume() }

@@ -197,6 +197,46 @@ import Testing
         #expect(try await log.all().map(\.record) == [record(0), record(9)])
     }
 
+    /// A roll that found no space is not made up for when somebody else has rolled or cut the log.
+    @Test(arguments: [true, false]) func aRollByAnotherIsNotRepeated(truncating: Bool) async throws
+    {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await open(storage, ManualSleep())
+        while log.byteCount < 5500 { _ = try await log.append([record(1)]) }
+        storage.inject(Fault(.noSpace, at: 1, of: .open, isPersistent: true))
+        await expectLogError(.readOnly) {
+            for _ in 0..<100 { _ = try await log.append([record(2)]) }
+        }
+        storage.clearFaults()
+        if truncating { try await log.truncate(to: 5) } else { try await log.roll() }
+        let segments = log.segmentCount
+        #expect(await log.resumeWithSpace())
+        #expect(log.health == .writable && log.segmentCount == segments)
+        _ = try await log.append([record(3)])
+    }
+
+    /// Whoever was told an offset of an append to memory that a full disk then took back is told so.
+    @Test func lostAppendsToMemoryAreTold() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await open(storage, ManualSleep())
+        for acknowledge in [Acknowledgement.written, .memory] {
+            _ = try await log.append([record(0)])
+            let end = log.endOffset
+            let before = log.truncations
+            storage.holdCompletions(of: [.write])
+            let first = Task { try await log.append([self.record(1)]) }
+            await storage.waitForHeld()
+            let second = Task { try await log.append([self.record(2)], acknowledge: acknowledge) }
+            try await eventually("queued") { await log.queuedEnd == end + 2 }
+            storage.inject(Fault(.noSpace, at: 1, of: .write))
+            storage.releaseCompletions()
+            await expectLogError(.readOnly) { _ = try await first.value }
+            _ = try? await second.value
+            #expect(log.truncations == before + (acknowledge == .memory ? [end] : []))
+            #expect(await log.resumeWithSpace())
+        }
+    }
+
     /// The manifest's reserve lets a full log give records up, which gives it space to go on.
     @Test func aFullLogCanBeTrimmedAndResumes() async throws {
         let storage = SimulatedStorage(seed: 6, capacityBytes: 80_000)

@@ -9,6 +9,19 @@ import Testing
         EncodedBatch(block: MemoryBlock(count: bytes), recordCount: records)
     }
 
+    /// Offsets bound a group as bytes do: compressed batches hold many records in few bytes.
+    @Test func offsetsBoundAGroup() {
+        let limits = GroupCommit<Int>.Limits(bytes: 1000, batches: 10)
+        var commit = GroupCommit<Int>(nextOffset: 0)
+        for records in [5, 4, 3] {
+            _ = commit.enqueue([batch(records, 10)], acknowledge: .written, waiter: nil)
+        }
+        for (offsets, expected) in [(4, 0), (9, 2), (3, 1)] {
+            let group = commit.takeGroup(room: 1000, offsets: offsets, limits: limits)
+            #expect(group.count == expected)
+        }
+    }
+
     /// Against a plain array of what was queued.
     @Test func groupsAreTheLongestRunsThatFit() {
         for seed in seeds(200) {

@@ -10,23 +10,23 @@ public import CordwoodVectors
 public final class Collection: Sendable {
     public let name: String
     public let configuration: CollectionConfiguration
-    private let log: any Log
-    private let view: any CollectionViewing
+    let log: any Log
+    private let views: CurrentView
 
     init(
-        name: String, configuration: CollectionConfiguration, log: any Log,
-        view: any CollectionViewing
+        name: String, configuration: CollectionConfiguration, log: any Log, views: CurrentView
     ) {
         self.name = name
         self.configuration = configuration
         self.log = log
-        self.view = view
+        self.views = views
     }
 
-    /// How many points there are.
-    public var count: Int { view.pointCount }
+    /// How many points there are; after a truncation of the log, until the next call that looks at
+    /// them, how many there were.
+    public var count: Int { views.latest.view.pointCount }
     /// The view holds every record before this offset of the collection's log.
-    public var appliedOffset: Int64 { view.appliedOffset }
+    public var appliedOffset: Int64 { views.appliedOffset }
     public var statistics: LogStatistics { log.statistics }
 
     /// Stores points, each in the place of the one that had its id. Returns the offset of the last
@@ -64,31 +64,47 @@ public final class Collection: Sendable {
         _ records: [Record], _ acknowledge: Acknowledgement,
         mutation: (_ index: Int, _ offset: Int64) -> PointMutation
     ) async throws(DatabaseError) -> Int64 {
-        let offsets: Range<Int64>
-        do {
-            offsets = try await log.append(records, acknowledge: acknowledge)
-        } catch { throw DatabaseError(error, "collection \(name)") }
-        let mutations = offsets.enumerated().map { mutation($0.offset, $0.element) }
-        await view.apply(mutations, at: offsets)
-        do { try view.checkFollows() } catch {
-            throw DatabaseError(
-                error, "collection \(name): the log has the records, the index does not")
+        while true {
+            // The offsets are of the history that this view is of.
+            let current = try await views.current()
+            let offsets: Range<Int64>
+            do {
+                offsets = try await log.append(
+                    records, acknowledge: acknowledge, truncations: current.truncations)
+            } catch {
+                views.abandonLost(in: current)
+                // Nothing of it is in the log that there is now.
+                if error.code == .truncated { continue }
+                throw DatabaseError(error, "collection \(name)")
+            }
+            let mutations = offsets.enumerated().map { mutation($0.offset, $0.element) }
+            await current.view.apply(mutations, at: offsets)
+            do { try current.view.checkFollows() } catch {
+                throw DatabaseError(
+                    error, "collection \(name): the log has the records, the index does not")
+            }
+            return offsets.upperBound - 1
         }
-        return offsets.upperBound - 1
     }
 
     /// The point as it was given, read back from the log; nil where there is none.
     public func get(_ id: UInt64) async throws(DatabaseError) -> Point? {
-        while let offset = await view.offset(of: id) {
+        while let offset = try await views.current().view.offset(of: id) {
+            if Task.isCancelled { throw DatabaseError(.cancelled, "collection \(name)") }
             do {
                 // Appended to memory only, the record may still be on its way to the log's readers.
-                if offset >= log.endOffset { await log.waitForRecords(at: offset) }
+                let end = log.endOffset
+                if offset >= end, !log.isClosed {
+                    await log.waitForRecords(at: end)
+                    continue
+                }
                 let batches = try await log.read(from: offset, maximumBytes: 1)
                 guard let batch = batches.first,
                     let record = try batch.records().first(where: { $0.offset == offset })
                 else { continue }
                 return try PointCodec.point(of: record, dimensions: configuration.dimensions)
             } catch let error as LogError {
+                if error.code == .offsetOutOfRange, !views.isCurrent { continue }
                 throw DatabaseError(error, "collection \(name)")
             } catch let error as DatabaseError {
                 throw error
@@ -105,6 +121,7 @@ public final class Collection: Sendable {
         _ query: [Float], limit: Int = 10
     ) async throws(DatabaseError) -> [Neighbor] {
         try checkCancellation()
+        let view = try await views.current().view
         do {
             return try await view.search(query, limit: limit)
         } catch { throw DatabaseError(error, "search in \(name)") }
@@ -116,6 +133,7 @@ public final class Collection: Sendable {
         batch queries: [Float], limit: Int = 10
     ) async throws(DatabaseError) -> [[Neighbor]] {
         try checkCancellation()
+        let view = try await views.current().view
         do {
             return try await view.search(batch: queries, limit: limit)
         } catch { throw DatabaseError(error, "search in \(name)") }
@@ -126,7 +144,7 @@ public final class Collection: Sendable {
     }
 
     /// Bytes that the index takes in memory.
-    public func bytesInMemory() async -> Int { await view.bytesAllocated() }
+    public func bytesInMemory() async -> Int { await views.latest.view.bytesAllocated() }
 
     /// Reads every byte of the collection's log and holds it against every checksum.
     public func verify() async throws(LogError) -> VerificationReport { try await log.verify() }
@@ -137,6 +155,7 @@ protocol CollectionViewing: Sendable {
     var appliedOffset: Int64 { get }
     var pointCount: Int { get }
     func apply(_ mutations: [PointMutation], at offsets: Range<Int64>) async
+    func abandon(from offset: Int64)
     func checkFollows() throws(VectorError)
     func offset(of id: UInt64) async -> Int64?
     func bytesAllocated() async -> Int

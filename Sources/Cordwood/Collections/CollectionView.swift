@@ -13,6 +13,8 @@ final class CollectionView<S: Storage>: Sendable {
         var next: Int64
         var waiting: [Int64: Change] = [:]
         var isApplying = false
+        /// Changes from this offset on are never applied.
+        var limit = Int64.max
     }
 
     /// The mutations of one append.
@@ -42,18 +44,33 @@ final class CollectionView<S: Storage>: Sendable {
     /// How many ids it holds, after the last change that was applied.
     var pointCount: Int { count.load(ordering: .acquiring) }
 
-    /// Applies what an append did; returns when the view holds it and everything before it.
+    /// Applies what an append did; returns when the view holds it and everything before it, or will
+    /// never hold it.
     func apply(_ mutations: [PointMutation], at offsets: Range<Int64>) async {
         await withCheckedContinuation { done in
             let change = Change(offsets: offsets, mutations: mutations, done: done)
-            let starts = order.withLock { order in
+            let (starts, isLost) = order.withLock { order in
+                if offsets.lowerBound >= order.limit { return (false, true) }
                 order.waiting[offsets.lowerBound] = change
-                if order.isApplying || order.waiting[order.next] == nil { return false }
+                if order.isApplying || order.waiting[order.next] == nil { return (false, false) }
                 order.isApplying = true
-                return true
+                return (true, false)
             }
+            if isLost { done.resume() }
             if starts { Task { await applyWaiting() } }
         }
+    }
+
+    /// Gives up changes at `offset` and behind it, those that wait and those to come: the log does
+    /// not have them, or another view has taken this one's place.
+    func abandon(from offset: Int64) {
+        let lost = order.withLock { order in
+            order.limit = min(order.limit, offset)
+            let lost = order.waiting.filter { $0.key >= offset }
+            for key in lost.keys { order.waiting[key] = nil }
+            return lost.values.map(\.done)
+        }
+        for waiter in lost { waiter.resume() }
     }
 
     /// Applies all changes that are next in order, one after the other.

@@ -300,16 +300,18 @@ extension Consumer {
     }
 
     /// Goes back to where a partition's log was truncated, if that is before the position: what
-    /// lies there now is not what was handed out.
-    func followTruncations(_ index: Int, _ generation: Int32) {
+    /// lies there now is not what was handed out. Says whether it was truncated.
+    @discardableResult
+    func followTruncations(_ index: Int, _ generation: Int32) -> Bool {
         state.withLock { state in
-            guard state.generation == generation else { return }
+            guard state.generation == generation else { return false }
             let place = state.places[index]
             let truncations = place.partition.log.truncations
-            guard truncations.count > place.truncationCount else { return }
+            guard truncations.count > place.truncationCount else { return false }
             let lowest = truncations[place.truncationCount...].min() ?? place.position
             state.places[index].truncationCount = truncations.count
             state.places[index].position = Swift.min(place.position, lowest)
+            return true
         }
     }
 

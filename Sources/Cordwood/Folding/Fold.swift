@@ -155,8 +155,14 @@ public actor Fold<State: Sendable> {
             reset()
             try await resume()
         }
-        followTruncations()
-        if isFresh { positions = topic.partitions.map(\.startOffset) }
+        repeat {
+            followTruncations()
+            if isFresh { positions = topic.partitions.map(\.startOffset) }
+        } while try await !foldWhatIsNew()
+    }
+
+    /// False where a log was truncated meanwhile below what was folded.
+    private func foldWhatIsNew() async throws(DatabaseError) -> Bool {
         for partition in topic.partitions {
             // What comes while this one is read is for the next time: it ends.
             let end = partition.endOffset(for: isolation)
@@ -166,7 +172,12 @@ public actor Fold<State: Sendable> {
                 do throws(LogError) {
                     batches = try await partition.log.read(
                         from: position, maximumBytes: Self.readBytes, isolation: isolation)
-                } catch { throw failure(error, partition, position) }
+                } catch {
+                    if isCut { return false }
+                    throw failure(error, partition, position)
+                }
+                // What was read may be what took the place of records that were folded.
+                if isCut { return false }
                 if batches.isEmpty {
                     // Up to there was nothing for this reader: markers, or what was aborted.
                     positions[partition.number] = end
@@ -178,16 +189,21 @@ public actor Fold<State: Sendable> {
                 }
             }
         }
+        return true
     }
 
     private func fold(_ batch: RecordBatch, of partition: Partition) throws(DatabaseError) {
         let place = TopicPartition(topic.name, partition.number)
         isFresh = false
-        let records: [StoredRecord]
-        do { records = batch.isControl ? [] : try batch.records() } catch {
-            throw DatabaseError(error, "\(place)")
+        var records: RecordReader?
+        func next() throws(DatabaseError) -> StoredRecord? {
+            do {
+                if records == nil { records = try RecordReader(batch) }
+                return try records?.next()
+            } catch { throw DatabaseError(error, "\(place)") }
         }
-        for record in records where record.offset >= positions[partition.number] {
+        while !batch.isControl, let record = try next() {
+            guard record.offset >= positions[partition.number] else { continue }
             do {
                 try apply(&state, ConsumerRecord(place: place, record: record, since: 0))
             } catch {
@@ -213,11 +229,15 @@ public actor Fold<State: Sendable> {
                 + "rebuild() starts from what the log holds", cause: error)
     }
 
-    private func followTruncations() {
-        let isCut = topic.partitions.contains { partition in
+    /// Whether a log was truncated below what was folded.
+    private var isCut: Bool {
+        topic.partitions.contains { partition in
             partition.log.truncations.dropFirst(truncationCounts[partition.number])
                 .contains { $0 < positions[partition.number] }
         }
+    }
+
+    private func followTruncations() {
         if isCut {
             note("the log was truncated below what was folded; the state is made anew")
             reset()

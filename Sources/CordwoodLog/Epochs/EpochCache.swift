@@ -21,7 +21,7 @@ public struct EpochCache: Sendable, Hashable {
 
     /// The epoch in which an offset was written. O(log n).
     public func epoch(at offset: Int64) -> Int32 {
-        let index = firstEntry { $0.startOffset > offset }
+        let index = entries.partitionIndex { $0.startOffset > offset }
         return index == 0 ? 0 : entries[index - 1].epoch
     }
 
@@ -40,29 +40,28 @@ public struct EpochCache: Sendable, Hashable {
     /// Where an epoch ends: the answer to Kafka's `OffsetForLeaderEpoch`.
     ///
     /// Gives the largest epoch that is not beyond the one asked for, and the offset after its last
-    /// record; nil for an epoch that this log has not seen. For one from before the first known
-    /// epoch, the epoch itself and the first known start.
-    public func end(of epoch: Int32, logEnd: Int64) -> (epoch: Int32, endOffset: Int64)? {
+    /// record; nil for an epoch that this log has not seen. Where the log begins behind that epoch's
+    /// last record, nothing is known of it: the epoch asked for, and the log's start.
+    public func end(
+        of epoch: Int32, logStart: Int64, logEnd: Int64
+    ) -> (epoch: Int32, endOffset: Int64)? {
         guard epoch >= 0, epoch <= latest else { return nil }
         if epoch == latest { return (epoch, logEnd) }
-        let next = firstEntry { $0.epoch > epoch }
+        let next = entries.partitionIndex { $0.epoch > epoch }
         // Not the latest, so there is a next one.
-        let found = next == 0 ? epoch : entries[next - 1].epoch
-        return (found, entries[next].startOffset)
+        let end = entries[next].startOffset
+        if end <= logStart { return (epoch, logStart) }
+        return (next == 0 ? 0 : entries[next - 1].epoch, end)
     }
 
     /// Forgets what was written at `offset` and later.
     mutating func truncate(to offset: Int64) {
-        entries.removeLast(entries.count - firstEntry { $0.startOffset >= offset })
+        entries.removeLast(entries.count - entries.partitionIndex { $0.startOffset >= offset })
     }
 
-    private func firstEntry(where isBehind: (Entry) -> Bool) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBehind(entries[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
+    /// Forgets epochs that ended at `offset` or before.
+    mutating func forget(before offset: Int64) {
+        let behind = entries.partitionIndex { $0.startOffset > offset }
+        if behind > 1 { entries.removeFirst(behind - 1) }
     }
 }

@@ -16,6 +16,8 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
         /// Why the rest was not read, if there is one.
         var problem: String?
         var fileExists = true
+        /// Whether what lies there is no file at all: a link, a directory, a FIFO.
+        var isForeign = false
         /// Whether the last page is there: the one that is not full.
         var hasLastPage = false
 
@@ -43,56 +45,70 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
             if error.code == .notFound {
                 return Prefix(index: empty, problem: "\(path): missing", fileExists: false)
             }
+            if error.code == .wrongKind {
+                return Prefix(index: empty, problem: "\(error)", isForeign: true)
+            }
             throw LogError(error, while: "opening an index")
         }
-        let content: Result<MemoryBlock, StorageError>
-        do throws(StorageError) {
-            let size = try await file.size()
-            content = .success(
-                try await file.read(at: 0, count: min(size, Self.maximumFileBytes)))
-        } catch { content = .failure(error) }
+        let result: Result<Prefix, StorageError>
+        do throws(StorageError) { result = .success(try await decode(file)) } catch {
+            result = .failure(error)
+        }
         await file.close()
-        switch content {
-        case .success(let block): return withExtendedLifetime(block) { decode(block.unsafeBytes) }
+        switch result {
+        case .success(let prefix): return prefix
         // A bad sector here must not make records unreadable: the segment has all that it takes.
         case .failure(let error): return Prefix(index: empty, problem: "\(error)")
         }
     }
 
-    private func decode(_ file: UnsafeRawBufferPointer) -> Prefix {
-        var index = Index(baseOffset: header.baseOffset)
-        let pageBytes = IndexPage.byteCount
-        var number = 0
-        var hasLastPage = false
-        while number * pageBytes < file.count {
-            let range = number * pageBytes..<min((number + 1) * pageBytes, file.count)
-            let page = UnsafeRawBufferPointer(rebasing: file[range])
-            let decoded: [Index.Entry]? = IndexPage.decode(page, number: number, header: header)
-            guard let entries = decoded else {
-                return Prefix(index: index, problem: "\(path): page \(number) is not sound")
-            }
-            for entry in entries where !index.append(read: entry) {
-                return Prefix(index: index, problem: "\(path): page \(number) is out of order")
-            }
-            number += 1
-            hasLastPage = entries.count < Index.Entry.pageCapacity
-            if hasLastPage { break }
+    /// How much is read at a time, whatever the file's size: only sound pages cost memory.
+    private static var pieceBytes: Int { 64 * IndexPage.byteCount }
+
+    private func decode(_ file: S.File) async throws(StorageError) -> Prefix {
+        let size = try await file.size()
+        var prefix = Prefix(index: Index(baseOffset: header.baseOffset))
+        var position = 0
+        while position < size, prefix.problem == nil, !prefix.hasLastPage {
+            let piece = try await file.read(
+                at: position, count: min(Self.pieceBytes, size - position))
+            var start = 0
+            repeat {
+                let end = min(start + IndexPage.byteCount, piece.count)
+                withExtendedLifetime(piece) {
+                    take(
+                        UnsafeRawBufferPointer(rebasing: piece.unsafeBytes[start..<end]),
+                        number: position / IndexPage.byteCount, into: &prefix)
+                }
+                if prefix.problem == nil { position += IndexPage.byteCount }
+                start = end
+            } while start < piece.count && prefix.problem == nil && !prefix.hasLastPage
         }
-        guard Index.canBegin(with: index.entries.first, header: header) else {
+        guard Index.canBegin(with: prefix.index.entries.first, header: header) else {
             return Prefix(
                 index: Index(baseOffset: header.baseOffset),
-                problem: "\(path): expected a first entry at the segment's start")
+                problem: prefix.problem
+                    ?? "\(path): expected a first entry at the segment's start")
         }
-        if number * pageBytes == file.count {
-            return Prefix(index: index, hasLastPage: hasLastPage)
+        if prefix.problem == nil, position != size {
+            prefix.problem = "\(path): expected \(position) bytes, found \(size)"
         }
-        return Prefix(
-            index: index,
-            problem: "\(path): expected \(number * pageBytes) bytes, found \(file.count)")
+        return prefix
     }
 
-    /// A segment has at most 2^31 bytes, and an entry at least every 64 of them.
-    private static var maximumFileBytes: Int { 1 << 30 }
+    /// Takes in the next page, or says what is wrong with it.
+    private func take(_ page: UnsafeRawBufferPointer, number: Int, into prefix: inout Prefix) {
+        let decoded: [Index.Entry]? = IndexPage.decode(page, number: number, header: header)
+        guard let entries = decoded else {
+            prefix.problem = "\(path): page \(number) is not sound"
+            return
+        }
+        for entry in entries where !prefix.index.append(read: entry) {
+            prefix.problem = "\(path): page \(number) is out of order"
+            return
+        }
+        prefix.hasLastPage = entries.count < Index.Entry.pageCapacity
+    }
 
     /// Writes a whole index under a temporary name, syncs it and renames it into place.
     func replace(with index: Index) async throws(LogError) {
@@ -106,6 +122,15 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
             try await storage.rename(staged, to: path)
             try await storage.syncDirectory(directory)
         } catch { throw LogError(error, while: "writing an index anew") }
+    }
+
+    /// Moves out of the way what is no file, so that the index can take its place; returns where to.
+    func setAside() async throws(LogError) -> StoragePath {
+        do throws(StorageError) {
+            let place = try directory.appending(path.names.last! + ".foreign")
+            try await storage.rename(path, to: place)
+            return place
+        } catch { throw LogError(error, while: "moving what is no index out of the way") }
     }
 
     /// Cuts the file behind its first `count` pages, durably.

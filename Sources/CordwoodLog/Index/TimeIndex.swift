@@ -130,12 +130,14 @@ extension TimeIndex {
     /// that `offsets` has behind it.
     ///
     /// Only sound batches count. Damage ends an interval, as for the offset index, which has an
-    /// entry where batches begin again. `bytes` are the whole file. O(bytes behind the last entry).
+    /// entry where batches begin again. `bytes` are the whole file, of which nothing behind `end` is
+    /// touched: it may have been cut off since it was mapped. O(bytes behind the last entry).
     mutating func extend(
         through bytes: UnsafeRawBufferPointer, along offsets: OffsetIndex, to end: SegmentCursor,
         rules: BatchRules
     ) {
         keep(entries.count, of: offsets)
+        let bytes = UnsafeRawBufferPointer(rebasing: bytes.prefix(max(0, end.position)))
         // Without an entry for the start nothing says where to begin.
         let first = max(0, entries.count - 1)
         for number in offsets.entries.indices.dropFirst(first) {

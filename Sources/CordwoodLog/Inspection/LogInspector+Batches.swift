@@ -75,16 +75,17 @@ extension LogInspector {
         guard options.showsBatches else { return }
         try emit(InspectionItem(header, at: place.position, chain: chain, path))
         guard options.showsRecords else { return }
-        let records: [StoredRecord]
-        do throws(LogError) { records = try batch.records() } catch {
+        do {
+            var records = try RecordReader(batch)
+            while let record = try records.next() { try emitRecord(record, path) }
+        } catch let error as LogError {
             if error.code == .unsupportedCodec {
                 return try note(path, at: place.position, error.message)
             }
-            return try damage(
+            try damage(
                 path, at: place.position, offsets: batch.baseOffset..<batch.lastOffset + 1,
                 error.message)
         }
-        for record in records { try emitRecord(record, path) }
     }
 
     /// Comes to a place between two batches.

@@ -14,16 +14,21 @@ package final class EditLog<File: StorageFile> {
     package let identity: UInt64
     /// Bytes of a torn edit that opening the file cut away.
     package let cutBytes: Int
-    private let file: File
+    private var file: File
+    private let kind: EditLogKind
+    private let path: StoragePath
     private var end: Int
     private var sequence: UInt32
     /// The file has space up to here; behind ``end`` it is zeros.
     private var reservedBytes: Int
 
     private init(
-        file: File, identity: UInt64, end: Int, sequence: UInt32, cutBytes: Int, reservedBytes: Int
+        file: File, kind: EditLogKind, path: StoragePath, identity: UInt64, end: Int,
+        sequence: UInt32, cutBytes: Int, reservedBytes: Int
     ) {
         self.file = file
+        self.kind = kind
+        self.path = path
         self.identity = identity
         self.end = end
         self.sequence = sequence
@@ -44,8 +49,8 @@ package final class EditLog<File: StorageFile> {
             let end = slices.reduce(0) { $0 + $1.count }
             let (file, reserved) = try await write(slices, to: path, on: storage)
             return EditLog(
-                file: file, identity: identity, end: end, sequence: UInt32(edits.count),
-                cutBytes: 0, reservedBytes: reserved)
+                file: file, kind: kind, path: path, identity: identity, end: end,
+                sequence: UInt32(edits.count), cutBytes: 0, reservedBytes: reserved)
         } catch { throw LogError(error, while: "creating \(path)") }
     }
 
@@ -72,12 +77,12 @@ package final class EditLog<File: StorageFile> {
             sequence += 1
         }
         if end < content.count,
-            EditFrame.hasFrame(content.unsafeBytes, behind: end, sequence: sequence)
+            EditFrame.mayHaveFrame(content.unsafeBytes, behind: end, sequence: sequence)
         {
             throw LogError(
                 .damaged,
-                "\(path): edit \(sequence) at byte \(end) fails its checksum and later edits are "
-                    + "sound, so this is damage, not a torn write; nothing was changed")
+                "\(path): edit \(sequence) at byte \(end) fails its checksum and later ones do "
+                    + "not, so this is damage, not a torn write; nothing was changed")
         }
         try await validate()
         let rest = content.unsafeBytes[end...]
@@ -89,16 +94,17 @@ package final class EditLog<File: StorageFile> {
             let (file, reserved) = try await write(slices, to: path, on: storage)
             if let edits { sequence = UInt32(edits.count) }
             return EditLog(
-                file: file, identity: identity, end: slices.reduce(0) { $0 + $1.count },
-                sequence: sequence, cutBytes: cutBytes, reservedBytes: reserved)
+                file: file, kind: kind, path: path, identity: identity,
+                end: slices.reduce(0) { $0 + $1.count }, sequence: sequence, cutBytes: cutBytes,
+                reservedBytes: reserved)
         } catch {
             guard error.isFullDisk else { throw LogError(error, while: "writing \(path) anew") }
         }
         do throws(StorageError) {
             let file = try await rewrite(path, content, end: end, on: storage)
             return EditLog(
-                file: file, identity: identity, end: end, sequence: sequence, cutBytes: cutBytes,
-                reservedBytes: content.count)
+                file: file, kind: kind, path: path, identity: identity, end: end,
+                sequence: sequence, cutBytes: cutBytes, reservedBytes: content.count)
         } catch { throw LogError(error, while: "writing \(path) anew") }
     }
 
@@ -226,6 +232,23 @@ package final class EditLog<File: StorageFile> {
                 .failed, operation: error.operation, path: error.path, errno: error.errno,
                 detail: "taking back an edit: \(error)")
         }
+    }
+
+    /// The bytes of the edits, with the header.
+    package var byteCount: Int { end }
+
+    /// Puts other edits, which say the same, in the place of those so far: one rename, durable when
+    /// it returns. A full disk changes nothing. After any other error nobody knows which of the two
+    /// files has the name: the owner must stop and reopen.
+    package func rewrite<S: Storage>(
+        as edits: [[UInt8]], on storage: S
+    ) async throws(StorageError) where S.File == File {
+        let slices = Self.slices(edits, kind: kind, identity: identity)
+        let old = file
+        (file, reservedBytes) = try await Self.write(slices, to: path, on: storage)
+        end = slices.reduce(0) { $0 + $1.count }
+        sequence = UInt32(edits.count)
+        await old.close()
     }
 
     package func close() async { await file.close() }

@@ -28,7 +28,7 @@ struct Manifest: Equatable {
 
     /// Where a new active segment begins.
     var nextBaseOffset: Int64 {
-        truncatedTo ?? sealed.last?.end.nextOffset ?? startOffset
+        max(truncatedTo ?? sealed.last?.end.nextOffset ?? 0, startOffset)
     }
 
     /// A name for a new segment that no file has which the manifest knows.
@@ -87,6 +87,7 @@ struct Manifest: Equatable {
             garbage.formUnion(ids)
             if let first = sealed.first?.id ?? active?.id {
                 startOffset = max(startOffset, first.baseOffset)
+                epochs.forget(before: first.baseOffset)
             }
         case .truncate(let offset, let kept): try truncate(to: offset, keeping: kept)
         case .epoch(let epoch, let offset):
@@ -99,6 +100,8 @@ struct Manifest: Equatable {
     }
 
     private mutating func quarantine(_ id: SegmentID, _ gap: Gap) throws(LogError) {
+        // Of no bytes: nobody could ever step behind it.
+        if gap.positions.isEmpty { return }
         // An opening that was cut short may have named it before.
         if active?.id == id {
             if active?.gaps.contains(gap) == false { active?.gaps.append(gap) }
@@ -195,6 +198,16 @@ struct Manifest: Equatable {
         return edits
     }
 
-    /// Forgets garbage that is gone for good: its removal is durable.
-    mutating func forget(_ ids: Set<SegmentID>) { garbage.subtract(ids) }
+    /// Whether a segment that is not listed is known to have been given up: segments are added in
+    /// the order of their offsets, so one from before the newest is listed or was given up.
+    func hasGivenUp(_ id: SegmentID) -> Bool {
+        guard let newest = active?.id ?? sealed.last?.id else { return false }
+        return id < newest
+    }
+
+    /// Forgets garbage whose files are gone, and that would be known if they came back.
+    mutating func forget(_ ids: Set<SegmentID>) { garbage.subtract(ids.filter(hasGivenUp)) }
+
+    /// Takes in files that had been given up and forgotten, and have come back.
+    mutating func adopt(_ ids: [SegmentID]) { garbage.formUnion(ids) }
 }

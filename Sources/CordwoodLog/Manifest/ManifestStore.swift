@@ -8,6 +8,9 @@ final class ManifestStore<S: Storage> {
     private(set) var manifest: Manifest
     /// Staged files that are being written: no garbage yet.
     var inProgress: Set<SegmentID> = []
+    /// The file is written anew, in the fewest edits, when it has grown to so many bytes, and to
+    /// four times what that came to: a log that runs for years must be able to open again.
+    var rewriteBytes = 1 << 20
     private let file: EditLog<S.File>
     private let directory: StoragePath
     private let storage: S
@@ -24,17 +27,30 @@ final class ManifestStore<S: Storage> {
 
     /// Makes edits durable, with one write and one sync, and then true.
     ///
-    /// Edits that contradict the manifest are a fault of the caller's. After an error the file's
-    /// end is unknown: the log must stop and be opened again.
+    /// Edits that contradict the manifest are refused, with nothing written: what they speak of was
+    /// read from files, which may lie. After any error the log must stop and be opened again; the
+    /// file's end is unknown.
     func commit(_ edits: [SegmentEdit]) async throws(StorageError) {
         var next = manifest
         for edit in edits {
             do throws(LogError) { try next.apply(edit) } catch {
-                preconditionFailure("\(directory): \(error)")
+                throw StorageError(
+                    .failed, operation: "edit", path: directory.description, detail: error.message)
             }
         }
         try await file.append(edits.map { $0.encode() })
         manifest = next
+        if file.byteCount >= rewriteBytes { try await rewrite() }
+    }
+
+    private func rewrite() async throws(StorageError) {
+        do throws(StorageError) {
+            try await file.rewrite(as: manifest.snapshot().map { $0.encode() }, on: storage)
+        } catch {
+            // The edits are there all the same.
+            if !error.isFullDisk { throw error }
+        }
+        rewriteBytes = max(rewriteBytes, 4 * file.byteCount)
     }
 
     /// Removes the files that the manifest has given up. What cannot be removed now stays garbage,

@@ -26,6 +26,19 @@ enum SegmentEdit: Equatable {
     case producers(since: Int64)
 }
 
+extension SegmentEdit {
+    /// An edit has room for a few more.
+    static let maximumRemovals = 50_000
+
+    /// Gives up the oldest segments, in as few edits as hold them: any prefix of these is a state
+    /// that the log can be in.
+    static func removals(of ids: [SegmentID]) -> [SegmentEdit] {
+        stride(from: 0, to: ids.count, by: maximumRemovals).map {
+            .remove(Array(ids[$0..<min($0 + maximumRemovals, ids.count)]))
+        }
+    }
+}
+
 /// The layouts of edits, "Edits of a manifest" in `docs/file-formats.md`.
 extension SegmentEdit {
     /// As versions before this one wrote them: segments by their base offset alone.

@@ -19,6 +19,16 @@ struct TransactionView: Sendable {
         aborted = snapshot.aborted
     }
 
+    /// Goes back to what was known at an offset. What replicas have not seen decided before it is
+    /// still not decided for them.
+    mutating func truncate(
+        to offset: Int64, _ snapshot: ProducerSnapshot, producersSince: Int64?
+    ) {
+        let undecided = unreplicated.filter { $0.lastOffset < offset }
+        self = TransactionView(snapshot, producersSince: producersSince)
+        unreplicated = undecided
+    }
+
     /// The first offset that is not decided, as replicas up to `highWatermark` see it; nil when all
     /// is. O(transactions that are not replicated).
     func firstUndecided(highWatermark: Int64) -> Int64? {

@@ -11,24 +11,28 @@ import CordwoodStorage
 package struct RecordBatchEncoder {
     private let maxMessageBytes: Int
     private let compressionType: CompressionType
+    private let timestamps: TimestampBounds
 
+    /// Takes any timestamp.
     package init(maxMessageBytes: Int, compressionType: CompressionType = .producer) {
         self.maxMessageBytes = maxMessageBytes
         self.compressionType = compressionType
+        timestamps = TimestampBounds()
     }
 
     /// Encodes as a log of this configuration does.
     package init(_ configuration: LogConfiguration) {
-        self.init(
-            maxMessageBytes: configuration.maxMessageBytes,
-            compressionType: configuration.compressionType)
+        maxMessageBytes = configuration.maxMessageBytes
+        compressionType = configuration.compressionType
+        timestamps = TimestampBounds(configuration)
     }
 
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
     /// and the codec's work.
     ///
-    /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge``
-    /// naming the record that no batch can hold.
+    /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge`` or
+    /// ``LogError/Code/invalidTimestamp`` naming the record that no batch can hold, or whose time is
+    /// not taken.
     package func encode(_ records: [Record], now: Int64) throws(LogError) -> [EncodedBatch] {
         var batches: [EncodedBatch] = []
         try forEachPlan(records, now: now) { start, plan in
@@ -55,9 +59,10 @@ package struct RecordBatchEncoder {
         guard !records.isEmpty else {
             throw LogError(.emptyBatch, "expected at least one record, found none")
         }
+        let allowed = timestamps.range(at: now)
         var start = 0
         while start < records.count {
-            let plan = try plan(records, from: start, now: now)
+            let plan = try plan(records, from: start, now: now, allowed: allowed)
             body(start, plan)
             start = plan.end
         }
@@ -72,13 +77,21 @@ package struct RecordBatchEncoder {
         var now: Int64
     }
 
-    private func plan(_ records: [Record], from start: Int, now: Int64) throws(LogError) -> Plan {
+    private func plan(
+        _ records: [Record], from start: Int, now: Int64, allowed: ClosedRange<Int64>
+    ) throws(LogError) -> Plan {
         let base = records[start].timestamp ?? now
         var plan = Plan(
             end: start, byteCount: BatchHeader.byteCount, baseTimestamp: base, maxTimestamp: base,
             now: now)
         while plan.end < records.count {
             let timestamp = records[plan.end].timestamp ?? now
+            guard allowed.contains(timestamp) else {
+                throw LogError(
+                    .invalidTimestamp,
+                    "record \(plan.end): expected a timestamp from \(allowed.lowerBound) to "
+                        + "\(allowed.upperBound), found \(timestamp); nothing was appended")
+            }
             let (delta, overflow) = timestamp.subtractingReportingOverflow(base)
             // A time too far from the first one's to be written as a difference opens a new batch.
             if overflow { break }

@@ -55,7 +55,10 @@ struct PartitionRecovery<S: Storage> {
             }
             try manifest.apply(edit)
         } validate: { () async throws(LogError) in
-            try await checkUnlisted(names, manifest)
+            let strays = try await checkUnlisted(names, manifest)
+            forgetRemoved(&manifest, names)
+            manifest.adopt(strays)
+            report.notes += strays.map { "the files of segment \($0) were given up before" }
         } snapshot: {
             manifest.snapshot().map { $0.encode() }
         }
@@ -84,7 +87,7 @@ struct PartitionRecovery<S: Storage> {
     private func create(
         _ path: StoragePath, names: [String], logID: UInt64
     ) async throws(LogError) -> Opened {
-        try await checkUnlisted(names, Manifest())
+        _ = try await checkUnlisted(names, Manifest())
         let header = SegmentHeader(logID: logID, baseOffset: 0)
         let added = SegmentEdit.add(header.id, createdAt: storage.clock.millisecondsNow())
         let active = try await ActiveSegment.create(
@@ -99,11 +102,18 @@ struct PartitionRecovery<S: Storage> {
 
     /// Refuses to go on when a segment that the manifest does not name holds data: the manifest has
     /// lost an edit, and guessing could lose records. An empty one is left from a roll that a crash
-    /// cut short, and is used again by the next roll.
-    private func checkUnlisted(_ names: [String], _ manifest: Manifest) async throws(LogError) {
+    /// cut short, and is used again by the next roll. Returns those that had been given up.
+    private func checkUnlisted(
+        _ names: [String], _ manifest: Manifest
+    ) async throws(LogError) -> [SegmentID] {
+        var strays: [SegmentID] = []
         var known = manifest.garbage.union(manifest.sealed.map(\.id))
         if let active = manifest.active { known.insert(active.id) }
         for id in names.compactMap(SegmentFiles.id(ofLogNamed:)) where !known.contains(id) {
+            if manifest.hasGivenUp(id) {
+                strays.append(id)
+                continue
+            }
             let path = SegmentFiles.log(id, in: directory)
             guard try await ActiveSegment.isUnused(path, on: storage) else {
                 throw LogError(
@@ -111,6 +121,19 @@ struct PartitionRecovery<S: Storage> {
                     "\(path) holds records but the manifest does not name it; nothing was changed")
             }
         }
+        return strays
+    }
+
+    /// Takes files out of the manifest's garbage that are gone, so that it does not grow with every
+    /// segment that ever was. Where a sync of the folder failed one may come back with a power cut;
+    /// ``Manifest/hasGivenUp(_:)`` still knows it then.
+    private func forgetRemoved(_ manifest: inout Manifest, _ names: [String]) {
+        guard !manifest.garbage.isEmpty else { return }
+        let names = Set(names)
+        manifest.forget(
+            manifest.garbage.filter { id in
+                SegmentFiles.all(id, in: directory).allSatisfy { !names.contains($0.names.last!) }
+            })
     }
 
     private mutating func open(_ store: ManifestStore<S>) async throws(LogError) -> Opened {
@@ -121,7 +144,10 @@ struct PartitionRecovery<S: Storage> {
         let header = SegmentHeader(
             logID: store.logID, baseOffset: last.id.baseOffset, generation: last.id.generation)
         var recovered = try await recover(header, epochs: store.manifest.epochs)
-        if recovered.gaps.isEmpty {
+        let end = recovered.active.end.nextOffset
+        let known = max(
+            store.manifest.startOffset, store.manifest.epochs.entries.last?.startOffset ?? 0)
+        if end >= known, recovered.gaps.isEmpty {
             return Opened(
                 manifest: store, sealed: sealed(store), active: recovered.active,
                 index: recovered.index, times: recovered.times,
@@ -129,17 +155,33 @@ struct PartitionRecovery<S: Storage> {
         }
         // Damage is sealed in, so that the active segment is always whole.
         let info = recovered.active.info
+        let gaps = recovered.gaps.map { SegmentEdit.quarantine(info.id, $0) }
+        var seal = SegmentEdit.seal(info)
+        if end < known {
+            // What the manifest speaks of was durable, and is damaged beyond telling. Offsets must
+            // not go back before the start, nor epochs reach over records that come now.
+            report.notes.append(
+                "\(directory) ended at offset \(end), expected \(known) or more")
+            seal = .truncate(to: end, keeping: end > info.id.baseOffset ? info : nil)
+        }
+        if end > info.id.baseOffset { try await writeIndexes(&recovered, header) }
+        let active = try await startSegment(
+            store, sealing: gaps + [seal], at: max(end, store.manifest.startOffset))
+        return opened(store, active)
+    }
+
+    /// Writes the indexes of a segment that recovery seals.
+    private func writeIndexes(
+        _ recovered: inout Recovered, _ header: SegmentHeader
+    ) async throws(LogError) {
         // No batch begins at the end.
-        recovered.index.removeAll(behind: max(info.end.position - 1, SegmentHeader.byteCount))
+        recovered.index.removeAll(
+            behind: max(recovered.active.end.position - 1, SegmentHeader.byteCount))
         recovered.times.keep(recovered.index.entries.count, of: recovered.index)
         try await IndexFile<S, OffsetIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.index)
         try await IndexFile<S, TimeIndex>(header: header, directory: directory, storage: storage)
             .replace(with: recovered.times)
-        let active = try await startSegment(
-            store, sealing: recovered.gaps.map { .quarantine(info.id, $0) } + [.seal(info)],
-            at: info.end.nextOffset)
-        return opened(store, active)
     }
 
     private func sealed(_ store: ManifestStore<S>) -> [SealedSegment<S>] {
@@ -191,13 +233,15 @@ struct PartitionRecovery<S: Storage> {
             header: header, directory: directory, storage: storage)
         let timeFile = IndexFile<S, TimeIndex>(
             header: header, directory: directory, storage: storage)
-        let prefix = try await indexFile.loadPrefix()
-        let timePrefix = try await timeFile.loadPrefix()
+        let prefix = try await loadPrefix(of: indexFile)
+        let timePrefix = try await loadPrefix(of: timeFile)
         let file: S.File
         let content: MemoryBlock
         do throws(StorageError) {
             file = try await storage.open(path, .readWrite)
-            content = try await file.map(count: try await file.size())
+            // No segment is larger, so what lies behind that is not the log's, and is cut off.
+            let size = try await file.size()
+            content = try await file.map(count: min(size, SegmentHeader.maximumSegmentBytes))
         } catch {
             guard error.code == .notFound else {
                 throw LogError(error, while: "opening the active segment")
@@ -265,6 +309,18 @@ struct PartitionRecovery<S: Storage> {
         return Recovered(
             active: active, index: scan.index, times: times, gaps: scan.gaps,
             indexPagesWritten: pages)
+    }
+
+    /// What could be read of the active segment's index. What is no file is moved out of the way, so
+    /// that the index can be written to.
+    private mutating func loadPrefix<Index: SegmentIndex>(
+        of file: IndexFile<S, Index>
+    ) async throws(LogError) -> IndexFile<S, Index>.Prefix {
+        var prefix = try await file.loadPrefix()
+        guard prefix.isForeign else { return prefix }
+        report.notes.append("\(prefix.problem ?? ""); it was moved to \(try await file.setAside())")
+        prefix.fileExists = false
+        return prefix
     }
 
     /// The newest watermark of a segment. A header whose identity is damaged is accepted when a

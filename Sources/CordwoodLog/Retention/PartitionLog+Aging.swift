@@ -9,13 +9,16 @@ extension PartitionLog {
         return true
     }
 
-    /// Room in bytes, for a group; none when the segment must be rolled: its offsets would no longer
-    /// fit in 31 bits, its index is full, or it is old. An empty one takes any batch.
+    /// How many more offsets fit: those of a segment are kept in 31 bits.
+    var offsetsInSegment: Int {
+        Int(Int32.max) - Int(active.end.nextOffset - active.header.baseOffset)
+    }
+
+    /// Room in bytes, for a group; none when the segment must be rolled: its index is full, or it is
+    /// old. An empty one takes any batch.
     var roomInSegment: Int {
         let span = active.end.nextOffset - active.header.baseOffset
         if span == 0 { return SegmentHeader.maximumSegmentBytes - active.end.position }
-        // A batch of the largest size holds fewer records than bytes.
-        if span + Int64(configuration.maxMessageBytes) > Int64(Int32.max) { return 0 }
         if isAged(now: storage.clock.millisecondsNow()) { return 0 }
         return min(active.room, roomInIndex)
     }

@@ -41,7 +41,7 @@ public final class SegmentCache: Sendable {
         var evictions = 0
     }
 
-    public init(maximumMaps: Int = 512, maximumIndexBytes: Int = 32 << 20) {
+    public init(maximumMaps: Int = 500, maximumIndexBytes: Int = 32 << 20) {
         precondition(maximumMaps > 0 && maximumIndexBytes > 0, "a cache holds something")
         self.maximumMaps = maximumMaps
         self.maximumIndexBytes = maximumIndexBytes

@@ -17,7 +17,7 @@ struct SegmentInfo: Equatable, Sendable {
 struct SegmentTimes: Equatable, Sendable {
     /// The largest timestamp of a record, which producers choose; -1 where it is not known.
     var maxTimestamp: Int64 = -1
-    /// The last offset of the first batch that holds it.
+    /// The last offset of the first batch that holds it; -1 where it is not known.
     var maxTimestampOffset: Int64 = -1
     /// The log's clock at the last append; 0 where it is not known.
     var lastAppendTime: Int64 = 0

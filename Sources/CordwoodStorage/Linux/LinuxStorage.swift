@@ -117,6 +117,8 @@ public final class LinuxStorage: Storage {
         }
     }
 
+    public func enqueue(_ work: @escaping @Sendable () -> Void) { loop.add(.work(work)) }
+
     public func open(
         _ path: StoragePath, _ mode: OpenMode
     ) async throws(StorageError) -> LinuxFile {

@@ -104,4 +104,108 @@ import Testing
             #expect(storage.contents(of: index) == whole, "\(name)")
         }
     }
+
+    /// What a search through all records of a log finds, the plain way: with those of transactions
+    /// that were aborted and the markers, as Kafka does.
+    private func searched(_ log: SimulatedLog) async throws -> [StoredRecord] {
+        var records: [StoredRecord] = []
+        for try await batch in BatchSequence(
+            log, from: log.startOffset, following: false, isolation: .logEnd)
+        { records += try batch.records().filter { $0.offset >= log.startOffset } }
+        return records
+    }
+
+    /// With every codec, either clock, transactions, compaction and damage to no record: what each
+    /// isolation sees is what a search finds.
+    @Test(arguments: [TimestampType.createTime, .logAppendTime])
+    func everyKindOfBatchIsLookedUp(_ type: TimestampType) async throws {
+        for seed in seeds(12) {
+            var random = SplitMix64(seed: seed)
+            let storage = SimulatedStorage(seed: seed)
+            var configuration = Self.configuration
+            configuration.messageTimestampType = type
+            configuration.cleanupPolicy = .compact
+            configuration.compressionType =
+                [.uncompressed, .gzip(), .snappy, .lz4(), .zstd()][Int(seed % 5)]
+            let log = try await openLog(on: storage, configuration)
+            let base = SimulatedClock.defaultMilliseconds
+            var sequence: Int32 = 0
+            var isOpen = false
+            for _ in 0..<70 {
+                storage.simulatedClock.advance(milliseconds: Int64(random.below(30)))
+                let records = (0...random.below(4)).map { _ in
+                    Record(
+                        key: [UInt8(random.below(9))],
+                        value: [UInt8](repeating: 7, count: random.below(200)),
+                        timestamp: base + Int64(random.below(2000)) - 500)
+                }
+                switch random.below(4) {
+                case 0:
+                    let producer = ProducerSequence(
+                        producerID: 1, epoch: 0, baseSequence: sequence, isTransactional: true)
+                    _ = try await log.append(records, producer: producer)
+                    sequence += Int32(records.count)
+                    isOpen = true
+                case 1 where isOpen:
+                    _ = try await log.end(random.coin() ? .commit : .abort)
+                    isOpen = false
+                default: _ = try await log.append(records, acknowledge: .written)
+                }
+            }
+            if random.coin() { log.setHighWatermark(Int64(random.below(Int(log.endOffset)))) }
+            for compacted in [false, true] {
+                if compacted { _ = try await log.compact(force: true) }
+                let records = try await searched(log)
+                for isolation in Isolation.allCases {
+                    let context = "seed \(seed), \(isolation), compacted \(compacted)"
+                    let end = log.end(for: isolation)
+                    let seen = records.filter { $0.offset < end }
+                    for timestamp in stride(from: base - 501, to: base + 2100, by: 37) {
+                        let expected = seen.first { $0.timestamp >= timestamp }
+                        let found = try await log.offset(
+                            for: .atOrAfter(timestamp), isolation: isolation)
+                        #expect(found?.offset == expected?.offset, "\(context), \(timestamp)")
+                        #expect(found?.timestamp == expected?.timestamp, "\(context)")
+                    }
+                    let largest = seen.map(\.timestamp).max()
+                    let found = try await log.offset(for: .maxTimestamp, isolation: isolation)
+                    let expected = seen.first { $0.timestamp == largest }
+                    #expect(found?.offset == expected?.offset, "\(context)")
+                    #expect(found?.timestamp == largest, "\(context)")
+                    let latest = try await log.offset(for: .latest, isolation: isolation)
+                    #expect(latest == TimestampedOffset(offset: end), "\(context)")
+                }
+            }
+        }
+    }
+
+    /// Timestamps before 1970, none at all, and the last one there is.
+    @Test func extremeTimestamps() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage, Self.configuration)
+        #expect(try await log.offset(for: .maxTimestamp) == nil)
+        #expect(try await log.offset(for: .atOrAfter(.min)) == nil)
+        let stamps: [Int64] = [-5, .min, -1, 0, 7, .max, 3, -1000]
+        for (number, stamp) in stamps.enumerated() {
+            _ = try await log.append([
+                Record(value: [UInt8](repeating: UInt8(number), count: 500), timestamp: stamp)
+            ])
+        }
+        #expect(log.segmentCount > 1)
+        for query in stamps + [-4, 1, 8, .max - 1, -1001, -6] {
+            let expected = stamps.firstIndex { $0 >= query }
+            let found = try await log.offset(for: .atOrAfter(query))
+            #expect(found?.offset == expected.map(Int64.init), "\(query)")
+        }
+        #expect(
+            try await log.offset(for: .maxTimestamp)
+                == TimestampedOffset(offset: 5, timestamp: .max))
+        try await log.deleteRecords(before: 6)
+        #expect(
+            try await log.offset(for: .maxTimestamp) == TimestampedOffset(offset: 6, timestamp: 3))
+        try await log.deleteRecords(before: 7)
+        #expect(
+            try await log.offset(for: .maxTimestamp)
+                == TimestampedOffset(offset: 7, timestamp: -1000))
+    }
 }

@@ -35,6 +35,13 @@ import Testing
         #expect(manifest.active == .init(id: id(10), createdAt: 2))
     }
 
+    /// Nobody could ever step behind damage of no bytes.
+    @Test func aQuarantineOfNoBytesIsNone() throws {
+        let none = Gap(positions: 5000..<5000, offsets: 0..<1)
+        let manifest = try apply([.add(id(0), createdAt: 1), .quarantine(id(0), none)])
+        #expect(manifest.active?.gaps.isEmpty == true)
+    }
+
     @Test func contradictionsAreRefused() async throws {
         for wrong in [
             [.add(id(30, 1), createdAt: 0)], [.seal(info(20, 30))], [.seal(info(30, 30))],
@@ -104,5 +111,28 @@ import Testing
             let encoded = try manifest.snapshot().map { try #require(SegmentEdit($0.encode())) }
             #expect(try apply(encoded) == manifest)
         }
+    }
+
+    /// However many segments go at once, no edit is too large for the file.
+    @Test func removalsFitTheirEdits() throws {
+        let ids = (0..<120_000).map { id(Int64($0)) }
+        let edits = SegmentEdit.removals(of: ids)
+        #expect(edits.count == 3)
+        #expect(edits.allSatisfy { $0.encode().count <= EditFrame.maximumPayloadBytes })
+        var found: [SegmentID] = []
+        for case .remove(let some) in edits { found += some }
+        #expect(found == ids)
+        #expect(SegmentEdit.removals(of: []).isEmpty)
+    }
+
+    /// Epochs of what is gone are forgotten with it, and no others.
+    @Test func epochsGoWithTheirSegments() throws {
+        var manifest = try apply(
+            four + [.epoch(2, startOffset: 5), .epoch(3, startOffset: 22)])
+        try manifest.apply(.remove([id(0)]))
+        #expect(manifest.epochs.entries.map(\.epoch) == [2, 3])
+        try manifest.apply(.remove([id(10), id(20)]))
+        #expect(manifest.epochs.entries.map(\.epoch) == [3])
+        #expect(try apply(manifest.snapshot()) == manifest)
     }
 }

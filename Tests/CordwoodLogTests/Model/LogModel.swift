@@ -72,7 +72,7 @@ struct LogModel {
     }
 
     mutating func setHighWatermark(_ offset: Int64?) {
-        highWatermark = offset.map { max(highWatermark ?? 0, min($0, endOffset)) }
+        highWatermark = offset.map { max(highWatermark ?? 0, startOffset, min($0, endOffset)) }
     }
 
     /// Keeps the latest record of each key among those before `end`, and all behind it.
@@ -111,6 +111,8 @@ struct LogModel {
         if wanted == epoch { return (wanted, endOffset) }
         let below = epochStarts.last { $0.epoch <= wanted }
         let above = epochStarts.first { $0.epoch > wanted }
-        return (below?.epoch ?? wanted, above?.offset ?? endOffset)
+        // Of what was deleted nothing is known.
+        guard let above, above.offset > startOffset else { return (wanted, startOffset) }
+        return (below?.epoch ?? 0, above.offset)
     }
 }

@@ -264,4 +264,52 @@ import Testing
             #expect(error?.message.contains("codec \(codec)") == true)
         }
     }
+
+    /// A producer's clock may be so far from the log's and no further; the log's own needs no limit.
+    @Test func timestampsAreLimited() throws {
+        var configuration = LogConfiguration()
+        configuration.messageTimestampBeforeMaxMilliseconds = 100
+        configuration.messageTimestampAfterMaxMilliseconds = 50
+        for (stamp, isTaken) in [
+            (900, true), (899, false), (1050, true), (1051, false), (.max, false), (.min, false),
+        ] as [(Int64, Bool)] {
+            let records = [Record(value: [1]), Record(value: [2], timestamp: stamp)]
+            let encoder = RecordBatchEncoder(configuration)
+            if isTaken {
+                #expect(try encoder.encode(records, now: 1000).count == 1, "\(stamp)")
+            } else {
+                let error = #expect(throws: LogError.self) { try encoder.check(records, now: 1000) }
+                #expect(error?.code == .invalidTimestamp, "\(stamp)")
+            }
+            var append = configuration
+            append.messageTimestampType = .logAppendTime
+            _ = try RecordBatchEncoder(append).encode(records, now: 1000)
+        }
+        for now in [Int64.min, .max] {
+            _ = try RecordBatchEncoder(configuration).encode([Record(value: [1])], now: now)
+        }
+        configuration.messageTimestampBeforeMaxMilliseconds = nil
+        configuration.messageTimestampAfterMaxMilliseconds = nil
+        for stamp in [Int64.min, .max] {
+            _ = try RecordBatchEncoder(configuration)
+                .encode([Record(value: [1], timestamp: stamp)], now: 1000)
+        }
+    }
+
+    /// With the log's clock, whatever the producer says, every record has the time of the append.
+    @Test func theLogStampsRecords() throws {
+        var configuration = LogConfiguration()
+        configuration.messageTimestampType = .logAppendTime
+        for type in [CompressionType.uncompressed, .zstd()] {
+            configuration.compressionType = type
+            let batch = try RecordBatchEncoder(configuration).encode(
+                (0..<50).map { Record(value: [1, 2, 3], timestamp: Int64($0) * 1000) }, now: 77)[0]
+            let header = try #require(BatchHeader(batch.block.unsafeBytes))
+            #expect(header.isLogAppendTime && header.maxTimestamp == 77)
+            var cursor = SegmentCursor(position: 0, nextOffset: 0, chain: BatchChain(value: 0))
+            _ = try cursor.next(in: batch.block.unsafeBytes)
+            let records = try RecordBatch(verified: header, MemorySlice(batch.block)).records()
+            #expect(records.allSatisfy { $0.timestamp == 77 } && records.count == 50)
+        }
+    }
 }
