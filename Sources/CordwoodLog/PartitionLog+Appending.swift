@@ -10,11 +10,6 @@ extension PartitionLog {
         return try await append(batches, acknowledge: acknowledge)
     }
 
-    public nonisolated func check(_ records: [Record]) throws(LogError) {
-        try checkKeys(records)
-        try RecordBatchEncoder(configuration).check(records, now: storage.clock.millisecondsNow())
-    }
-
     /// Appends batches that were encoded on the caller's own thread.
     /// With `truncations` only while the log was not cut again; see ``checkHistory(_:)``.
     package nonisolated func append(
