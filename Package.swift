@@ -57,10 +57,13 @@ let package = Package(
             providers: [.apt(["libzstd-dev"])]),
         .target(
             name: "CCordwoodChecksum", path: "CKernels/CCordwoodChecksum", cSettings: warnings),
+        .target(name: "CCordwoodMaps", path: "CKernels/CCordwoodMaps", cSettings: warnings),
         .target(name: "CCordwoodKernels", path: "CKernels/CCordwoodKernels", cSettings: warnings),
 
         // Swift: decisions.
-        .target(name: "CordwoodStorage", dependencies: ["CLiburing"], swiftSettings: strict),
+        .target(
+            name: "CordwoodStorage", dependencies: ["CLiburing", "CCordwoodMaps"],
+            swiftSettings: strict),
         .target(
             name: "CordwoodSimulation", dependencies: ["CordwoodStorage"], swiftSettings: strict),
         .target(
@@ -128,7 +131,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CordwoodCLITests", dependencies: ["CordwoodCLI", "TestSupport"],
+            name: "CordwoodCLITests", dependencies: ["Cordwood", "CordwoodCLI", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]

@@ -119,6 +119,15 @@ static inline int cordwood_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
 /// Adds one wake-up. -1 and errno on failure.
 static inline int cordwood_eventfd_wake(int descriptor) { return eventfd_write(descriptor, 1); }
 
+/// Tells the processor that a thread spins, so that its sibling gets more of the core.
+static inline void cordwood_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /// Names the calling thread: 15 bytes and a zero at most, the rest is cut.
 static inline void cordwood_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 

@@ -44,7 +44,8 @@ extension Database {
         do {
             lock = try await storage.lock(try StoragePath.root.appending(lockName))
         } catch { throw DatabaseError(error, name) }
-        let registry = try await Registry.open(storage, lock: lock, name: name)
+        let registry = try await Registry.open(
+            storage, lock: lock, name: name, compaction: options.compaction)
         if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
             registry.startMaintenance(every: interval)
         }

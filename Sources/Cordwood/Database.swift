@@ -111,6 +111,9 @@ protocol DatabaseRegistry: Sendable {
         _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError)
     func observe(_ observer: DatabaseObserver) async
-    func recordGauges() async
+    /// Measures the open logs; returns the observer, if there is one.
+    func recordGauges() async -> DatabaseObserver?
+    /// The logs of topics that are open.
+    func openPartitions() async -> [TopicPartition: any Log]
     func close() async throws(DatabaseError)
 }

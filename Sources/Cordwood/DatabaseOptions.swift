@@ -1,3 +1,5 @@
+public import CordwoodLog
+
 /// How a database is opened.
 public struct DatabaseOptions: Sendable, Hashable {
     public enum Mode: Sendable, Hashable {
@@ -13,10 +15,15 @@ public struct DatabaseOptions: Sendable, Hashable {
     /// `log.retention.check.interval.ms`). Nil leaves that to ``Database/maintain()``.
     public var retentionCheckIntervalMilliseconds: Int?
 
+    /// What compaction may take of the machine when maintenance runs it (Kafka: `log.cleaner.*`).
+    public var compaction: CompactionOptions
+
     public init(
-        mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000
+        mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
+        compaction: CompactionOptions = .init()
     ) {
         self.mode = mode
+        self.compaction = compaction
         self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
     }
 }

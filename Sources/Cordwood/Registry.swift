@@ -14,7 +14,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let catalog: Catalog<S>
     /// The mapped segments of all logs.
     private let cache = SegmentCache()
-    private nonisolated let maintenance = Maintenance()
+    private nonisolated let maintenance: Maintenance
     private let catalogLock = AsyncLock()
     /// Alterations read what the ones before them wrote.
     private let alterationLock = AsyncLock()
@@ -22,11 +22,16 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
-    private var logs: [any Log] = []
-    /// Which log each of ``logs`` is.
-    private var places: [DatabaseObserver.Place] = []
-    private var observer: DatabaseObserver?
+    var logs: [any Log] = []
+    /// Which log each of ``logs`` is, and how long its opening took.
+    var openings: [Opening] = []
+    var observer: DatabaseObserver?
     private nonisolated let published: Mutex<Published>
+
+    struct Opening {
+        var place: DatabaseObserver.Place
+        var duration: Duration
+    }
 
     /// What can be asked without waiting.
     private struct Published {
@@ -41,7 +46,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
 
     static func open(
-        _ storage: S, lock: any StorageLock, name: String
+        _ storage: S, lock: any StorageLock, name: String, compaction: CompactionOptions
     ) async throws(DatabaseError) -> Registry<S> {
         let path: StoragePath
         let exists: Bool
@@ -54,14 +59,18 @@ actor Registry<S: Storage>: DatabaseRegistry {
                 exists
                 ? try await Catalog.open(path, on: storage)
                 : try await Catalog.create(path, on: storage)
-            return Registry(storage, catalog: catalog, lock: lock, name: name)
+            return Registry(
+                storage, catalog: catalog, lock: lock, name: name,
+                maintenance: Maintenance(compaction))
         } catch { throw DatabaseError(error, name) }
     }
 
     private init(
-        _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String
+        _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String,
+        maintenance: Maintenance
     ) {
         self.storage = storage
+        self.maintenance = maintenance
         self.name = name
         views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
@@ -171,9 +180,16 @@ actor Registry<S: Storage>: DatabaseRegistry {
         guard let configuration = existing ?? creating else {
             throw DatabaseError(.unknownTopic, "no topic \(String(reflecting: name))")
         }
+        // The catalog's may lie, under a checksum that is right.
+        try configuration.validate()
         let directory = try await directory("topics", name)
         let opened = try await openLogs(in: directory, configuration, name)
-        if existing == nil { try await add(.addTopic(name: name, configuration)) }
+        do throws(DatabaseError) {
+            if existing == nil { try await add(.addTopic(name: name, configuration)) }
+        } catch {
+            await abandon(opened)
+            throw error
+        }
         return Topic(name: name, logs: opened, views: views)
     }
 
@@ -226,6 +242,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         guard let configuration = existing ?? creating else {
             throw DatabaseError(.unknownCollection, "no collection \(String(reflecting: name))")
         }
+        try configuration.validate()
         let directory = try await directory("collections", name)
         let path: StoragePath
         do { path = try directory.appending("0") } catch {
@@ -233,12 +250,17 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let log = try await openLog(
             path, configuration.log, .init(kind: "collection", name: name, partition: 0))
-        let replay = CollectionReplay(log: log, configuration: configuration, name: name)
-        let views = try await CurrentView(of: log) { [storage] () async throws(DatabaseError) in
-            try await replay.run(on: storage)
+        do throws(DatabaseError) {
+            let replay = CollectionReplay(log: log, configuration: configuration, name: name)
+            let views = try await CurrentView(of: log) {
+                [storage] () async throws(DatabaseError) in try await replay.run(on: storage)
+            }
+            if existing == nil { try await add(.addCollection(name: name, configuration)) }
+            return Collection(name: name, configuration: configuration, log: log, views: views)
+        } catch {
+            await abandon([log])
+            throw error
         }
-        if existing == nil { try await add(.addCollection(name: name, configuration)) }
-        return Collection(name: name, configuration: configuration, log: log, views: views)
     }
 
     // MARK: Files
@@ -266,8 +288,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         _ name: String
     ) async throws(DatabaseError) -> [any Log] {
         let count = configuration.partitions
-        typealias Opening = (partition: Int, result: Result<any Log, DatabaseError>)
-        let results = await withTaskGroup(of: Opening.self) { group in
+        typealias Outcome = (partition: Int, result: Result<any Log, DatabaseError>)
+        let results = await withTaskGroup(of: Outcome.self) { group in
             func add(_ partition: Int) {
                 group.addTask {
                     do throws(DatabaseError) {
@@ -279,7 +301,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
             }
             var next = min(count, Self.maximumOpenings)
             for partition in 0..<next { add(partition) }
-            var results: [Opening] = []
+            var results: [Outcome] = []
             for await result in group {
                 results.append(result)
                 if next < count {
@@ -291,15 +313,22 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let opened = results.compactMap { try? $0.result.get() }
         if let failure = results.first(where: { (try? $0.result.get()) == nil }) {
-            for log in opened {
-                try? await log.close()
-                guard let place = logs.firstIndex(where: { $0 === log }) else { continue }
-                logs.remove(at: place)
-                places.remove(at: place)
-            }
+            await abandon(opened)
             _ = try failure.result.get()
         }
         return opened
+    }
+
+    /// Closes logs of something that could not be opened whole: the next attempt opens them anew, and
+    /// two must never be open on one folder.
+    private func abandon(_ opened: [any Log]) async {
+        for log in opened {
+            // The error that led here is the one to be told.
+            try? await log.close()
+            guard let place = logs.firstIndex(where: { $0 === log }) else { continue }
+            logs.remove(at: place)
+            openings.remove(at: place)
+        }
     }
 
     private func openLog(
@@ -321,33 +350,13 @@ actor Registry<S: Storage>: DatabaseRegistry {
             let start = LogObserver.monotonicNow()
             let log = try await PartitionLog.open(
                 path, on: storage, configuration: configuration, cache: cache)
-            if let observer {
-                await log.observe(observer.observer(place))
-                observer.opened(place, log.recovery, LogObserver.monotonicNow() - start)
-            }
+            let opening = Opening(place: place, duration: LogObserver.monotonicNow() - start)
+            if let observer { await opening.tell(observer, of: log) }
             logs.append(log)
-            places.append(place)
+            openings.append(opening)
             published.withLock { $0.recovery = $0.recovery + log.recovery }
             return log
         } catch { throw DatabaseError(error, "\(place.kind) \(place.name)") }
-    }
-
-    func observe(_ observer: DatabaseObserver) { self.observer = observer }
-
-    func recordGauges() async {
-        guard let observer else { return }
-        // Logs that are opened meanwhile are for the next time.
-        for (log, place) in zip(logs, places) {
-            observer.measured(
-                place,
-                LogGauges(
-                    segments: log.segmentCount, bytes: log.byteCount,
-                    startOffset: log.startOffset, endOffset: log.endOffset,
-                    durableOffset: log.durableOffset,
-                    cleanableBytes: log.configuration.cleanupPolicy.contains(.compact)
-                        ? await log.cleanableBytes : 0,
-                    health: log.health))
-        }
     }
 
     /// One edit at a time: the catalog's file has one end.

@@ -10,6 +10,9 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         public static let emptyBatch = Code(description: "empty batch")
         /// One record that no batch within `maxMessageBytes` can hold. Nothing was written.
         public static let recordTooLarge = Code(description: "record too large")
+        /// A record's timestamp is further from the log's clock than its configuration allows;
+        /// nothing was appended.
+        public static let invalidTimestamp = Code(description: "invalid timestamp")
         /// A record without a key for a log that is compacted. Nothing was written.
         public static let keyRequired = Code(description: "key required")
         /// An offset before the start or after the end of the log.
@@ -43,8 +46,6 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         /// The log was cut below an append that was queued, or below a reader;
         /// ``LogError/resumeOffset`` says where the log ends now.
         public static let truncated = Code(description: "truncated")
-        /// A record's timestamp is further from the log's clock than the configuration allows.
-        public static let invalidTimestamp = Code(description: "invalid timestamp")
         /// The log was closed.
         public static let closed = Code(description: "closed")
         /// A producer's batch that neither continues its sequence nor is one of its newest sent

@@ -49,7 +49,7 @@ extension PartitionLog {
         if loses || commit.hasUnwaited {
             state.publish { [active] in $0.truncations.append(active.end.nextOffset) }
         }
-        for waiter in resetToPublishedEnd() { waiter.resume(returning: .failure(reason)) }
+        for waiter in resetToPublishedEnd() { waiter.fail(reason) }
         publishHealth(.readOnly)
         observer?.happened(.becameReadOnly(reason))
         startProbe()
@@ -64,7 +64,7 @@ extension PartitionLog {
         state.publish { $0.health = .poisoned }
         observer?.happened(.poisoned(poisoned(by: reason)))
         ledger.rollBack()
-        for waiter in commit.fail() { waiter.resume(returning: .failure(poisoned(by: reason))) }
+        for waiter in commit.fail() { waiter.fail(poisoned(by: reason)) }
     }
 
     func poisoned(by reason: LogError) -> LogError {

@@ -58,6 +58,14 @@ extension PartitionLog {
         ledger.expire(now: now, after: configuration.producerIDExpirationMilliseconds)
     }
 
+    /// Gives batches that are about to be queued the log's time, where the configuration says so:
+    /// here, so that times are in the order of the offsets.
+    func stamp(_ batches: [EncodedBatch]) {
+        guard configuration.messageTimestampType == .logAppendTime else { return }
+        let now = storage.clock.millisecondsNow()
+        for batch in batches { batch.stamp(appendTime: now) }
+    }
+
     /// Holds an append's batches against their producers' states. Returns the offsets that they
     /// have already, or nil when they are to be queued, which must follow without a suspension.
     func admit(_ batches: [EncodedBatch]) throws(LogError) -> Range<Int64>? {

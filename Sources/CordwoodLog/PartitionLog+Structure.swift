@@ -91,6 +91,9 @@ extension PartitionLog {
             snapshot.sealed.removeFirst(gone.count)
             snapshot.epochs = epochs
         }
+        if !gone.isEmpty {
+            observer?.happened(.gaveUp(segments: gone.count, startOffset: start))
+        }
     }
 
     /// Removes files that the manifest has given up. Readers that hold them keep them.

@@ -167,7 +167,7 @@ extension PartitionLog {
         let reason = LogError(
             .truncated, "\(directory) was cut to offset \(cut.offset)", resumeOffset: cut.offset)
         for waiter in commit.fail(resumingAt: cut.offset) {
-            waiter.resume(returning: .failure(reason))
+            waiter.fail(reason)
         }
     }
 }

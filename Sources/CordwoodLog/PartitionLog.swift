@@ -12,7 +12,7 @@ public import CordwoodStorage
 /// again: recovery goes by what is on disk. A write that only found the disk full makes the log
 /// read-only until there is space (`PartitionLog+FullDisk.swift`).
 public actor PartitionLog<S: Storage>: Log {
-    typealias Waiter = CheckedContinuation<Result<Void, LogError>, Never>
+    typealias Waiter = AppendWaiter
 
     nonisolated let storage: S
     nonisolated let directory: StoragePath
@@ -31,6 +31,8 @@ public actor PartitionLog<S: Storage>: Log {
     var retentionSightings: RetentionPlan.Sightings = [:]
     var indexPagesWritten: Int
     var commit: GroupCommit<Waiter>
+    /// Appends that were not looked at yet.
+    nonisolated let arrivals = ArrivalQueue()
     var ledger: ProducerLedger
     /// The offsets of the producer snapshots on disk, in order.
     var producerSnapshots: [Int64] = []
@@ -43,6 +45,8 @@ public actor PartitionLog<S: Storage>: Log {
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
     private(set) var isCommitting = false
+    /// The last group, until those who wait for it are told.
+    private var written: WrittenGroup?
     var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
@@ -50,7 +54,7 @@ public actor PartitionLog<S: Storage>: Log {
     private var nextTicket: UInt64 = 0
     private var cancelledTickets: Set<UInt64> = []
     /// Bytes of appends that were given room and have not queued yet.
-    private var grantedBytes = 0
+    var grantedBytes = 0
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
     /// Calls of ``close()`` that wait for the first one.
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -118,60 +122,6 @@ public actor PartitionLog<S: Storage>: Log {
                 tail: Tail(maximumBytes: configuration.tailBytes), recovery: report))
     }
 
-    public nonisolated func append(
-        _ records: [Record], acknowledge: Acknowledgement = .durable
-    ) async throws(LogError) -> Range<Int64> {
-        try checkKeys(records)
-        let batches = try RecordBatchEncoder(configuration)
-            .encode(records, now: storage.clock.millisecondsNow())
-        return try await append(batches, acknowledge: acknowledge)
-    }
-
-    /// Appends batches that were encoded on the caller's own thread.
-    package func append(
-        _ batches: [EncodedBatch], acknowledge: Acknowledgement, truncations: Int? = nil
-    ) async throws(LogError) -> Range<Int64> {
-        guard let observer else { return try await queue(batches, acknowledge, truncations) }
-        let start = observer.now()
-        let offsets = try await queue(batches, acknowledge, truncations)
-        observer.appended(observer.now() - start)
-        return offsets
-    }
-
-    private func queue(
-        _ batches: [EncodedBatch], _ acknowledge: Acknowledgement, _ truncations: Int?
-    ) async throws(LogError) -> Range<Int64> {
-        for batch in batches where batch.byteCount > configuration.maxMessageBytes {
-            throw LogError(
-                .recordTooLarge,
-                "a batch of \(batch.byteCount) bytes, expected at most maxMessageBytes = "
-                    + "\(configuration.maxMessageBytes); nothing was appended")
-        }
-        let byteCount = batches.reduce(0) { $0 + $1.byteCount }
-        try await waitForRoom(byteCount)
-        // From here to the queue nothing suspends.
-        grantedBytes -= byteCount
-        try checkAppendable()
-        if let fullDisk { throw fullDisk.reason }
-        if let truncations { try checkHistory(truncations) }
-        if let offsets = try admit(batches) {
-            try await wait(for: offsets, acknowledge)
-            return offsets
-        }
-        if acknowledge == .memory {
-            let offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: nil)
-            startCommitting()
-            return offsets
-        }
-        var offsets: Range<Int64> = 0..<0
-        let result = await withCheckedContinuation { waiter in
-            offsets = commit.enqueue(batches, acknowledge: acknowledge, waiter: waiter)
-            startCommitting()
-        }
-        try result.get()
-        return offsets
-    }
-
     /// The offset that the next append will get: what is queued ends here.
     var queuedEnd: Int64 { commit.nextOffset }
     /// How many appends wait for room in the queue.
@@ -235,27 +185,43 @@ extension PartitionLog {
     /// The most batches in one group: bounds the vectors of its write.
     private static var maximumGroupBatches: Int { 4096 }
 
-    private func startCommitting() {
-        guard !isCommitting else { return }
+    func startCommitting() {
+        guard !isCommitting, !commit.isEmpty else { return }
         isCommitting = true
-        Task { await commitGroups() }
+        // A task begins on the global pool, from where it would have to come back here first.
+        Task.immediate { await commitGroups() }
     }
 
     /// Writes groups until the queue is empty or a write fails.
+    ///
+    /// The next group is sent before the waiters of the one that was written are told, so that the
+    /// disk works while this thread does: with many producers telling takes as long as a sync.
     private func commitGroups() async {
-        while !commit.isEmpty, failure == nil {
-            await structure.acquire()
-            if failure == nil {
-                do throws(StorageError) { try await commitGroup() } catch {
-                    _ = await stop(after: error)
-                }
+        await structure.acquire()
+        while failure == nil {
+            // What came while a group was written goes with the next one.
+            receiveArrivals()
+            if structure.isWanted {
+                finishWritten()
+                structure.release()
+                await structure.acquire()
+                continue
             }
-            structure.release()
-            resumeGroupWaiters()
-            admitWaiters()
+            if commit.isEmpty {
+                finishWritten()
+                // Whoever was told may have made room for others.
+                if commit.isEmpty { break }
+            }
+            do throws(StorageError) { try await commitGroup() } catch {
+                finishWritten()
+                _ = await stop(after: error)
+            }
         }
+        finishWritten()
+        structure.release()
         isCommitting = false
         resumeGroupWaiters()
+        admitWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -265,42 +231,51 @@ extension PartitionLog {
             bytes: configuration.maximumGroupBytes, batches: Self.maximumGroupBatches)
         let epoch = manifest.manifest.epochs.latest
         try await noteProducers()
-        let group = commit.takeGroup(
+        let entries = commit.takeGroup(
             room: roomInSegment, offsets: offsetsInSegment, limits: limits)
-        if commit.isEmpty && group.isEmpty { return }
-        guard !group.isEmpty else {
+        guard !entries.isEmpty else {
+            finishWritten()
+            if commit.isEmpty { return }
             do throws(StorageError) { return try await rollLocked() } catch {
                 _ = await stop(after: error, rolling: true)
                 return
             }
         }
-        var end = active.end
+        var group = WrittenGroup(entries: entries, end: active.end)
+        group.cursors.reserveCapacity(entries.count)
         var times = active.times
         times.lastAppendTime = storage.clock.millisecondsNow()
-        var cursors: [SegmentCursor] = []
-        cursors.reserveCapacity(group.count)
-        for entry in group {
-            cursors.append(end)
+        for entry in entries {
+            group.cursors.append(group.end)
             entry.batch.assign(baseOffset: entry.baseOffset, epoch: epoch)
-            end.advance(
+            group.end.advance(
                 over: entry.batch, nextOffset: entry.baseOffset + Int64(entry.batch.recordCount))
-            times.absorb(maxTimestamp: entry.batch.maxTimestamp, lastOffset: end.nextOffset - 1)
+            times.absorb(
+                maxTimestamp: entry.batch.maxTimestamp, lastOffset: group.end.nextOffset - 1)
+            group.isSynced = group.isSynced || entry.acknowledge == .durable
         }
-        let sync = group.contains { $0.acknowledge == .durable }
         do throws(StorageError) {
             let start = observer?.now()
-            try await active.write(group.map(\.batch), to: end, times: times, sync: sync)
-            if let observer, let start { observer.tell(of: group, synced: sync, since: start) }
+            try await active.write(
+                entries.map(\.batch), to: group.end, times: times, sync: group.isSynced,
+                meanwhile: written == nil ? nil : { self.finishWritten() })
+            if let observer, let start {
+                observer.tell(of: entries, synced: group.isSynced, since: start)
+            }
         } catch {
+            finishWritten()
             let reason = await stop(
-                after: error, neededBytes: group.reduce(0) { $0 + $1.batch.byteCount },
-                loses: group.contains { $0.acknowledge == .memory })
-            for entry in group { entry.waiter?.resume(returning: .failure(reason)) }
+                after: error, neededBytes: entries.reduce(0) { $0 + $1.batch.byteCount },
+                loses: entries.contains { $0.acknowledge == .memory })
+            for entry in entries { entry.waiter?.fail(reason) }
             return
         }
-        publish(group, cursors, synced: sync)
-        for entry in group { entry.waiter?.resume(returning: .success(())) }
-        startWorkAhead()
+        written = group
+        try await keepUp()
+    }
+
+    /// What the published batches leave to be done that waits for the disk.
+    private func keepUp() async throws(StorageError) {
         do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
             // The pages wait; the segment has everything that they are made of.
             if !error.isFullDisk { throw error }
@@ -308,20 +283,32 @@ extension PartitionLog {
         await checkpointProducers()
     }
 
-    private func publish(
-        _ group: [GroupCommit<Waiter>.Entry], _ cursors: [SegmentCursor], synced: Bool
-    ) {
-        let end = active.end
+    /// Shows readers the group that was written last, and tells all who wait for it.
+    private func finishWritten() {
+        guard let group = written else { return }
+        written = nil
+        publish(group)
+        let now = observer?.now()
+        for case let waiter? in group.entries.lazy.map(\.waiter) {
+            if let now, let since = waiter.since { observer?.appended(now - since) }
+            waiter.succeed()
+        }
+        resumeGroupWaiters()
+        admitWaiters()
+        startWorkAhead()
+    }
+
+    private func publish(_ group: WrittenGroup) {
         let interval = configuration.indexIntervalBytes
         // Made before the lock is taken: readers wait for it.
-        let batches = group.compactMap { entry in
+        let batches = group.entries.compactMap { entry in
             BatchHeader(entry.batch.block.unsafeBytes).map {
                 RecordBatch(verified: $0, MemorySlice(entry.batch.block))
             }
         }
         let change = ledger.publish(batches)
         state.publish { snapshot in
-            for (cursor, batch) in zip(cursors, batches) {
+            for (cursor, batch) in zip(group.cursors, batches) {
                 snapshot.activeIndex.note(cursor, interval: interval)
                 snapshot.activeTimes.absorb(
                     maxTimestamp: batch.maxTimestamp, following: snapshot.activeIndex)
@@ -329,16 +316,25 @@ extension PartitionLog {
                 snapshot.statistics.appendedBytes += batch.byteCount
                 snapshot.tail.append(batch)
             }
-            snapshot.end = end
+            snapshot.end = group.end
             if let change {
                 snapshot.transactions.apply(change, highWatermark: snapshot.highWatermark)
             }
             snapshot.statistics.groups += 1
-            if synced {
+            if group.isSynced {
                 snapshot.statistics.syncs += 1
-                snapshot.durableOffset = end.nextOffset
+                snapshot.durableOffset = group.end.nextOffset
             }
         }
+    }
+
+    /// A group that was written, and synced where anyone in it asked for that.
+    struct WrittenGroup {
+        var entries: [GroupCommit<Waiter>.Entry]
+        /// Where each of its batches begins.
+        var cursors: [SegmentCursor] = []
+        var end: SegmentCursor
+        var isSynced = false
     }
 }
 
@@ -348,8 +344,8 @@ extension PartitionLog {
     /// Holds an append back while the queue is full, and returns with room granted to it. Appends
     /// get in by the order in which they came, so that none waits for ever; one that is larger than
     /// the queue goes alone.
-    private func waitForRoom(_ byteCount: Int) async throws(LogError) {
-        if roomWaiters.isEmpty, hasRoom(byteCount) {
+    func waitForRoom(_ byteCount: Int) async throws(LogError) {
+        if takesAtOnce(byteCount) {
             grantedBytes += byteCount
             return
         }
@@ -369,6 +365,9 @@ extension PartitionLog {
             throw LogError(.cancelled, "the append waited for room in the queue")
         }
     }
+
+    /// Whether an append may be queued now: there is room, and nobody waits for it.
+    func takesAtOnce(_ byteCount: Int) -> Bool { roomWaiters.isEmpty && hasRoom(byteCount) }
 
     /// A log that takes no more appends lets all come and be told so.
     private func hasRoom(_ byteCount: Int) -> Bool {

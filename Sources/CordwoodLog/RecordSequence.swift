@@ -94,7 +94,10 @@ public struct BatchSequence: AsyncSequence, Sendable {
     }
 }
 
-/// The records of a log from an offset on, without control records; see ``BatchSequence``.
+/// The records of a log from an offset on, without control records; see ``BatchSequence``. Each is
+/// made when it is asked for. After ``LogError/Code/malformedRecord``,
+/// ``LogError/Code/malformedCompression`` or ``LogError/Code/unsupportedCodec``, asking again goes
+/// on behind the batch.
 public struct RecordSequence: AsyncSequence, Sendable {
     public typealias Element = StoredRecord
     public typealias Failure = LogError
@@ -114,7 +117,7 @@ public struct RecordSequence: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let start: Int64
         var batches: BatchSequence.Iterator
-        private var records: ArraySlice<StoredRecord> = []
+        private var records: RecordReader?
 
         init(start: Int64, batches: BatchSequence.Iterator) {
             self.start = start
@@ -124,14 +127,25 @@ public struct RecordSequence: AsyncSequence, Sendable {
         public mutating func next(
             isolation actor: isolated (any Actor)? = #isolation
         ) async throws(LogError) -> StoredRecord? {
-            while records.isEmpty {
+            while true {
+                // The first batch may begin before the offset that was asked for.
+                while let record = try nextOfBatch() {
+                    if record.offset >= start { return record }
+                }
                 guard let batch = try await batches.next() else { return nil }
                 // The ends of transactions are no records of anybody's.
-                if batch.isControl { continue }
-                // The first batch may begin before the offset that was asked for.
-                records = try batch.records().drop { $0.offset < start }
+                if !batch.isControl { records = try RecordReader(batch) }
             }
-            return records.removeFirst()
+        }
+
+        /// The next record of the batch at hand; nil where there is none. A batch that does not
+        /// parse is given up: the next call goes on behind it.
+        private mutating func nextOfBatch() throws(LogError) -> StoredRecord? {
+            guard var reader = records else { return nil }
+            records = nil
+            guard let record = try reader.next() else { return nil }
+            records = reader
+            return record
         }
     }
 }

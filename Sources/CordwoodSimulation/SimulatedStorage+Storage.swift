@@ -4,6 +4,8 @@ internal import Synchronization
 extension SimulatedStorage: Storage {
     public var executor: any SerialExecutor { thread }
 
+    public func enqueue(_ work: @escaping @Sendable () -> Void) { thread.run(work) }
+
     public var ownedThreads: Int { thread.ownedThreads }
 
     public var clock: any WallClock { simulatedClock }

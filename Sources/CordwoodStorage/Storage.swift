@@ -22,6 +22,10 @@ public protocol Storage: Sendable {
     /// submits I/O and continues after it without a thread hop.
     var executor: any SerialExecutor { get }
 
+    /// Runs work that is over at once on the thread of ``executor``, behind the jobs that wait
+    /// there. An actor on the executor may assume its isolation inside.
+    func enqueue(_ work: @escaping @Sendable () -> Void)
+
     /// How many threads this storage has started.
     var ownedThreads: Int { get }
 
@@ -76,6 +80,13 @@ public protocol StorageFile: AnyObject, Sendable {
     /// assumed durable.
     func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError)
 
+    /// As ``write(_:thenSync:)``, and does `work` on the caller's thread while the bytes are on
+    /// their way; not at all where they cannot be sent. For a caller that is isolated to the
+    /// storage's executor.
+    func write(
+        _ writes: [FileWrite], thenSync: Bool, meanwhile work: () -> Void
+    ) async throws(StorageError)
+
     /// Reads `count` bytes at `position`; fewer only where the file ends.
     func read(at position: Int, count: Int) async throws(StorageError) -> MemoryBlock
 
@@ -100,15 +111,25 @@ public protocol StorageFile: AnyObject, Sendable {
 
     func truncate(to size: Int) async throws(StorageError)
 
-    /// Maps the first `count` bytes, read-only. The file must not shrink while the map lives; the
-    /// block keeps the map alive after ``close()``. First touches of a cold map block the thread
-    /// that makes them: touch it inside ``Storage/offload(_:)``.
+    /// Maps the first `count` bytes, read-only; the block keeps the map alive after ``close()``.
+    /// First touches of a cold map block the thread that makes them: touch it inside
+    /// ``Storage/offload(_:)``.
+    ///
+    /// Bytes that cannot be had any more, because somebody has cut the file or the disk fails, may
+    /// read as zeros from then on, so what is served is checked after it was touched.
     func map(count: Int) async throws(StorageError) -> MemoryBlock
 
     func close() async
 }
 
 extension StorageFile {
+    public func write(
+        _ writes: [FileWrite], thenSync: Bool, meanwhile work: () -> Void
+    ) async throws(StorageError) {
+        work()
+        try await write(writes, thenSync: thenSync)
+    }
+
     /// What bounds the ranges of ``writeZeros(_:)``: a page.
     public static var zeroAlignment: Int { 4096 }
 }

@@ -5,7 +5,7 @@ enum Arrows {
     static let system: Set<String> = ["Glibc", "Musl", "Darwin", "Synchronization"]
 
     static let allowed: [String: Set<String>] = [
-        "CordwoodStorage": ["CLiburing"],
+        "CordwoodStorage": ["CLiburing", "CCordwoodMaps"],
         "CordwoodLog": [
             "CordwoodStorage", "CCordwoodChecksum", "CZlib", "CSnappy", "CLZ4", "CZstd",
         ],

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOT_IN_CI = {
     "bench": "a measurement on a shared machine is noise",
     "peers": "a measurement on a shared machine is noise",
+    "bench-log": "a measurement on a shared machine is noise",
     "format": "CI runs lint, which fails where format would change something",
     "build": "CI builds for debugging with the tests, and optimised for the demo",
     "help": "prints the list of jobs",

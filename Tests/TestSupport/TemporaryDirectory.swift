@@ -79,7 +79,8 @@ public final class TemporaryDirectory: Sendable {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    private static func names(in path: String) -> [String] {
+    /// The names in a directory, in no order.
+    public static func names(in path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []

@@ -40,11 +40,14 @@ struct CollectionReplay {
     private static func apply(
         _ batch: RecordBatch, to index: inout FlatIndex, name: String, dimensions: Int
     ) throws(DatabaseError) {
-        let records: [StoredRecord]
-        do { records = try batch.records() } catch {
-            throw DatabaseError(error, "collection \(name)")
+        var records: RecordReader?
+        func next() throws(DatabaseError) -> StoredRecord? {
+            do {
+                if records == nil { records = try RecordReader(batch) }
+                return try records?.next()
+            } catch { throw DatabaseError(error, "collection \(name)") }
         }
-        for record in records {
+        while let record = try next() {
             let mutation = try PointCodec.mutation(of: record, dimensions: dimensions)
             do { try mutation.apply(to: &index) } catch {
                 throw DatabaseError(error, "collection \(name), offset \(record.offset)")

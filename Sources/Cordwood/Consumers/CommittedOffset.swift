@@ -1,3 +1,5 @@
+import CordwoodLog
+
 /// How far a consumer group has come in one partition.
 public struct CommittedOffset: Sendable, Hashable {
     /// The most bytes of UTF-8 that ``metadata`` may have (Kafka: `offset.metadata.max.bytes`).
@@ -32,5 +34,13 @@ public struct CommittedOffset: Sendable, Hashable {
                 "\(place): expected at most \(Self.maximumMetadataBytes) bytes of metadata, found "
                     + "\(metadata.utf8.count)")
         }
+    }
+}
+
+extension CommittedOffset {
+    /// How many offsets lie between this one and the end that readers of an isolation see.
+    func lag(in log: any Log, isolation: Isolation) -> Int64 {
+        // Retention may have passed the group by, and a truncation may have cut it short.
+        max(0, log.end(for: isolation) - max(offset, log.startOffset))
     }
 }

@@ -63,23 +63,33 @@ extension Consumer {
             let place = places[index]
             while true {
                 let old = chunks[index].position
-                if let record = chunks[index].records.first {
-                    let isLast = chunks[index].records.count == 1
-                    let new = isLast ? chunks[index].recordsEnd : record.offset + 1
+                if let record = chunks[index].record {
+                    var reader = chunks[index].reader
+                    let following: StoredRecord?
+                    do { following = try reader?.next() } catch {
+                        throw DatabaseError(error, "\(place.name)")
+                    }
+                    let new = following == nil ? chunks[index].recordsEnd : record.offset + 1
                     guard consumer.advance(index, generation, from: old, to: new) else { break }
-                    chunks[index].records.removeFirst()
+                    chunks[index].reader = reader
+                    chunks[index].record = following
                     chunks[index].position = new
                     return ConsumerRecord(place: place.name, record: record, since: place.since)
                 }
                 guard let batch = chunks[index].batches.first else { return nil }
                 do {
                     // Control batches end transactions; they hold nothing for a consumer.
-                    let records = batch.isControl ? [] : try batch.records()
-                    chunks[index].records = records.drop { $0.offset < old }
+                    var reader = batch.isControl ? nil : try RecordReader(batch)
+                    var record = try reader?.next()
+                    while let skipped = record, skipped.offset < old {
+                        record = try reader?.next()
+                    }
+                    chunks[index].reader = reader
+                    chunks[index].record = record
                 } catch { throw DatabaseError(error, "\(place.name)") }
                 chunks[index].batches.removeFirst()
                 chunks[index].recordsEnd = batch.lastOffset + 1
-                if chunks[index].records.isEmpty, batch.lastOffset >= old {
+                if chunks[index].record == nil, batch.lastOffset >= old {
                     let new = batch.lastOffset + 1
                     guard consumer.advance(index, generation, from: old, to: new) else { break }
                     chunks[index].position = new
@@ -143,8 +153,10 @@ extension Consumer {
     /// What was fetched from a partition and has not been handed out.
     private struct Chunk {
         var batches: ArraySlice<RecordBatch> = []
-        var records: ArraySlice<StoredRecord> = []
-        /// The offset after the batch that ``records`` are of.
+        /// The record that comes next, and those of its batch behind it.
+        var record: StoredRecord?
+        var reader: RecordReader?
+        /// The offset after that batch.
         var recordsEnd: Int64 = 0
         /// Where the consumer's position must be for this to come next.
         var position: Int64 = 0

@@ -112,8 +112,7 @@ public final class ConsumerGroup: Sendable {
         let committed = await coordinator.committed(name)
         return topic.partitions.map { partition in
             committed[TopicPartition(topic.name, partition.number)].map {
-                // Retention may have passed the group by, and a truncation may have cut it short.
-                max(0, partition.endOffset(for: isolation) - max($0.offset, partition.startOffset))
+                $0.lag(in: partition.log, isolation: isolation)
             }
         }
     }

@@ -195,11 +195,15 @@ public actor Fold<State: Sendable> {
     private func fold(_ batch: RecordBatch, of partition: Partition) throws(DatabaseError) {
         let place = TopicPartition(topic.name, partition.number)
         isFresh = false
-        let records: [StoredRecord]
-        do { records = batch.isControl ? [] : try batch.records() } catch {
-            throw DatabaseError(error, "\(place)")
+        var records: RecordReader?
+        func next() throws(DatabaseError) -> StoredRecord? {
+            do {
+                if records == nil { records = try RecordReader(batch) }
+                return try records?.next()
+            } catch { throw DatabaseError(error, "\(place)") }
         }
-        for record in records where record.offset >= positions[partition.number] {
+        while !batch.isControl, let record = try next() {
+            guard record.offset >= positions[partition.number] else { continue }
             do {
                 try apply(&state, ConsumerRecord(place: place, record: record, since: 0))
             } catch {

@@ -76,7 +76,9 @@ package struct DatabaseInspector<S: Storage> {
         let size = try await file.size()
         let content = try await file.read(at: 0, count: min(size, 256 << 20))
         await file.close()
-        let catalog = EditLogInspection(content.unsafeBytes, kind: .catalog, path: path)
+        let catalog = withExtendedLifetime(content) {
+            EditLogInspection(content.unsafeBytes, kind: .catalog, path: path)
+        }
         for (position, problem) in catalog.damage { note("at byte \(position): \(problem)") }
         var expected: Set<Place> = []
         for edit in catalog.edits {

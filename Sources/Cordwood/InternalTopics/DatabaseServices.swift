@@ -1,3 +1,5 @@
+import CordwoodLog
+
 /// What a database runs beside its topics, each part opened when it is first needed.
 actor DatabaseServices {
     private let registry: any DatabaseRegistry
@@ -32,6 +34,28 @@ actor DatabaseServices {
         // A failure is not kept: what it came from may be over at the next call.
         if case .failure = result, groups == task { groups = nil }
         return try result.get()
+    }
+
+    /// How far each group is behind in the partitions that are open; of the others nobody knows how
+    /// far they reach.
+    func lags(in open: [TopicPartition: any Log]) async throws(DatabaseError) -> [GroupLag] {
+        guard registry.topicNames.contains(InternalTopic.consumerOffsets.rawValue) else {
+            return []
+        }
+        let coordinator = try await groupCoordinator()
+        var lags: [GroupLag] = []
+        for group in await coordinator.groupNames {
+            for (place, committed) in await coordinator.committed(group).sorted(by: {
+                $0.key < $1.key
+            }) {
+                guard let log = open[place] else { continue }
+                lags.append(
+                    GroupLag(
+                        group: group, place: place,
+                        records: committed.lag(in: log, isolation: .committed)))
+            }
+        }
+        return lags
     }
 
     /// The coordinator of the transactions. The first call replays its topic, and ends what a crash

@@ -17,13 +17,14 @@ extension Database {
     /// Changes the settings of a topic's logs, durably, for what is written from now on. The number
     /// of partitions is fixed.
     ///
-    /// Throws ``DatabaseError/Code/unknownTopic``, and
-    /// ``DatabaseError/Code/invalidConfiguration`` for settings that cannot work; nothing was
-    /// changed then. Where a partition fails, the new settings hold for it when it is opened again.
+    /// Throws ``DatabaseError/Code/unknownTopic``, ``DatabaseError/Code/invalidName`` for a topic of
+    /// the database's own, and ``DatabaseError/Code/invalidConfiguration`` for settings that cannot
+    /// work; nothing was changed then. Where a partition fails, the new settings hold for it when it is opened again.
     public func alterTopic(
         _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError) {
         try checkOpen()
+        try InternalTopic.checkIsCallers(name)
         try await registry.alterTopic(name, change)
     }
 }

@@ -15,10 +15,13 @@ public struct MaintenanceStatus: Sendable {
 /// Goes through a database's logs one by one, now and then, in one background task: rolls, deletes,
 /// compacts, forgets.
 final class Maintenance: Sendable {
+    private let tasks: [MaintenanceTask]
     private let status = Mutex(MaintenanceStatus())
     private let task = Mutex<Task<Void, Never>?>(nil)
 
     var currentStatus: MaintenanceStatus { status.withLock { $0 } }
+
+    init(_ compaction: CompactionOptions) { tasks = MaintenanceTask.all(compaction) }
 
     deinit { task.withLock { $0 }?.cancel() }
 
@@ -38,9 +41,7 @@ final class Maintenance: Sendable {
     }
 
     /// Goes through all logs once; stops between two steps when the task is cancelled.
-    func pass(over logs: [any Log], now: Int64, tasks: [MaintenanceTask] = MaintenanceTask.all)
-        async
-    {
+    func pass(over logs: [any Log], now: Int64) async {
         var failures: [String] = []
         for log in logs {
             for task in tasks {

@@ -4,8 +4,8 @@ import CordwoodLog
 public import Logging
 
 extension Database {
-    /// Reports to swift-log and swift-metrics from now on: for the logs that are opened later, so
-    /// it is called right after ``open(at:_:)``.
+    /// Reports to swift-log and swift-metrics from now on. Called once, right after
+    /// ``open(at:_:)``; see ``observe(_:)``.
     ///
     /// `docs/operating.md` lists the metrics, with their units, and the messages.
     public func observe(
@@ -28,7 +28,16 @@ extension DatabaseObserver {
                 logger.log(
                     level: level, "opened a log: \(report)", metadata: LogMetrics.metadata(place))
             },
-            measured: { LogMetrics($0, factory).measured($1) })
+            measured: { LogMetrics($0, factory).measured($1) },
+            lagged: { lag in
+                Gauge(
+                    label: "cordwood_group_lag_records",
+                    dimensions: [
+                        ("group", lag.group), ("topic", lag.place.topic),
+                        ("partition", "\(lag.place.partition)"),
+                    ], factory: factory
+                ).record(lag.records)
+            })
     }
 }
 
@@ -75,6 +84,11 @@ private struct LogMetrics: Sendable {
             counter("cordwood_appended_bytes_total"), counter("cordwood_appended_records_total")
         )
         let rolls = counter("cordwood_rolls_total")
+        let deletions = counter("cordwood_deleted_segments_total")
+        let (compaction, compacted, failures) = (
+            timer("cordwood_compaction_seconds"), counter("cordwood_compacted_bytes_total"),
+            counter("cordwood_compaction_failures_total")
+        )
         let metadata = Self.metadata(place)
         return LogObserver(
             appended: { append.recordNanoseconds($0.nanoseconds) },
@@ -90,6 +104,23 @@ private struct LogMetrics: Sendable {
                 case .rolled(let base):
                     rolls.increment()
                     logger.debug("began a segment at offset \(base)", metadata: metadata)
+                case .gaveUp(let segments, let start):
+                    deletions.increment(by: Int64(segments))
+                    logger.debug(
+                        "gave up \(segments) segments; the log begins at offset \(start)",
+                        metadata: metadata)
+                case .compacted(let report, let duration):
+                    compaction.recordNanoseconds(duration.nanoseconds)
+                    compacted.increment(by: Int64(report.readBytes))
+                    logger.debug(
+                        """
+                        compacted up to offset \(report.cleanedUpTo): \(report.replacedSegments) \
+                        segments became \(report.writtenSegments)
+                        """, metadata: metadata)
+                case .compactionFailed(let error):
+                    failures.increment()
+                    logger.warning(
+                        "a compaction failed and will be tried again: \(error)", metadata: metadata)
                 case .becameReadOnly(let error):
                     state("cordwood_read_only").record(1)
                     logger.error("\(error)", metadata: metadata)

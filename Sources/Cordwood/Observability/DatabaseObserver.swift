@@ -18,15 +18,20 @@ public struct DatabaseObserver: Sendable {
     public var opened: @Sendable (Place, RecoveryReport, Duration) -> Void
     /// How a log is now: called for each by ``Database/recordGauges()``.
     public var measured: @Sendable (Place, LogGauges) -> Void
+    /// How far a consumer group is behind: called for each partition of an open topic that it has
+    /// committed to, by ``Database/recordGauges()``.
+    public var lagged: @Sendable (GroupLag) -> Void
 
     public init(
         observer: @escaping @Sendable (Place) -> LogObserver,
         opened: @escaping @Sendable (Place, RecoveryReport, Duration) -> Void = { _, _, _ in },
-        measured: @escaping @Sendable (Place, LogGauges) -> Void = { _, _ in }
+        measured: @escaping @Sendable (Place, LogGauges) -> Void = { _, _ in },
+        lagged: @escaping @Sendable (GroupLag) -> Void = { _ in }
     ) {
         self.observer = observer
         self.opened = opened
         self.measured = measured
+        self.lagged = lagged
     }
 }
 
@@ -42,13 +47,29 @@ public struct LogGauges: Sendable, Hashable {
     public var health: LogHealth
 }
 
+/// How far a consumer group is behind in one partition.
+public struct GroupLag: Sendable, Hashable {
+    public var group: String
+    public var place: TopicPartition
+    /// Offsets between what the group has committed and the end of what is committed there.
+    public var records: Int64
+}
+
 extension Database {
-    /// Tells `observer` of everything that logs do which are opened from now on. Called once, right
-    /// after ``open(at:_:)``; a second call replaces the observer for logs that are opened later.
+    /// Tells `observer`, in the place of an earlier one, of everything that logs do from now on:
+    /// those that are open, of whose opening it is told at once, and those that are opened later.
     public func observe(_ observer: DatabaseObserver) async {
         await registry.observe(observer)
     }
 
-    /// Measures each open log and tells the observer. For a timer of the caller's; reads no file.
-    public func recordGauges() async { await registry.recordGauges() }
+    /// Measures each open log and each consumer group, and tells the observer. For a timer of the
+    /// caller's; reads no file, but for the groups' offsets at the first call.
+    ///
+    /// Throws where these cannot be read; the logs are measured by then.
+    public func recordGauges() async throws(DatabaseError) {
+        guard let observer = await registry.recordGauges() else { return }
+        for lag in try await services.lags(in: await registry.openPartitions()) {
+            observer.lagged(lag)
+        }
+    }
 }

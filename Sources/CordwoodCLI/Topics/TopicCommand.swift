@@ -5,11 +5,11 @@ import Cordwood
 /// `cordwood topic …`
 struct TopicCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "topic", abstract: "Append to, read and check logs of records.",
+        commandName: "topic", abstract: "Append to, read, configure and check logs of records.",
         subcommands: [
-            TopicCreate.self, TopicList.self, TopicDescribe.self, TopicAppend.self,
-            TopicRead.self, TopicOffsets.self, TopicTrim.self, TopicCompact.self, TopicInspect.self,
-            TopicVerify.self,
+            TopicCreate.self, TopicList.self, TopicDescribe.self, TopicAlter.self,
+            TopicAppend.self, TopicRead.self, TopicOffsets.self, TopicTrim.self,
+            TopicCompact.self, TopicInspect.self, TopicVerify.self,
         ])
 }
 
@@ -35,7 +35,8 @@ struct TopicCreate: AsyncParsableCommand {
             guard !database.topicNames.contains(topic) else {
                 throw CommandError("the topic \(topic) exists already in \(location.directory)")
             }
-            let log = try settings.applied(to: LogConfiguration())
+            var log = LogConfiguration()
+            for change in try settings.changes() { change(&log) }
             _ = try await database.topic(
                 topic, TopicConfiguration(partitions: partitions, log: log))
         }
@@ -61,7 +62,9 @@ struct TopicList: AsyncParsableCommand {
 
 struct TopicDescribe: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "describe", abstract: "Show a topic's partitions, offsets and sizes.")
+        commandName: "describe",
+        abstract: "Show a topic's partitions, offsets and sizes, and its settings.",
+        discussion: "Lists the settings that are not the defaults; --json, all of them.")
 
     @OptionGroup var location: DirectoryArgument
     @Argument(help: "The topic's name.") var topic: String
@@ -70,8 +73,11 @@ struct TopicDescribe: AsyncParsableCommand {
     func run() async throws {
         try await DatabaseAccess.withDatabase(at: location.directory) { database in
             let topic = try await database.topic(named: topic)
-            try Output.standard.line(
-                json ? Self.object(topic).description : Self.table(topic).description)
+            if json { return try Output.standard.line(Self.object(topic).description) }
+            try Output.standard.line(Self.table(topic).description)
+            for line in SettingsText.changed(topic.configuration.log) {
+                try Output.standard.line(line)
+            }
         }
     }
 
@@ -92,6 +98,7 @@ struct TopicDescribe: AsyncParsableCommand {
                         ])
                     })
             ),
+            ("configuration", SettingsText.object(topic.configuration.log)),
         ])
     }
 

@@ -21,7 +21,15 @@ struct TopicInspect: AsyncParsableCommand {
     @Option(help: "Look at only this partition.") var partition: Int?
     @Option(help: "Look at only the segment of this base offset.") var segment: Int64?
     @Flag(help: "Print each record.") var records = false
-    @Flag(help: "Print each entry of the indexes.") var index = false
+    @Flag(help: "Print each entry of the offset, time and transaction indexes.") var index = false
+    @Flag(
+        help: """
+            Print the state of each producer, in the snapshots and as the batches have it at the end.
+            """)
+    var producers = false
+    @Flag(
+        help: "Print transactions: ended ones at their markers, open ones at the end.")
+    var transactions = false
     @Flag(help: "Print one JSON object a line.") var json = false
 
     func validate() throws {
@@ -32,6 +40,8 @@ struct TopicInspect: AsyncParsableCommand {
         var options = InspectionOptions()
         options.showsRecords = records
         options.showsIndexes = index
+        options.showsProducers = producers
+        options.showsTransactions = transactions
         options.baseOffset = segment
         let isSound = try await DatabaseAccess.withFiles(at: location.directory) { database in
             let printer = ItemPrinter(asJSON: json)

@@ -13,3 +13,33 @@ public enum CompressionType: Sendable, Hashable {
     /// 1 to 19.
     case zstd(level: Int = 3)
 }
+
+extension CompressionType: CustomStringConvertible {
+    /// The name, with the level where there is one: `zstd:3`.
+    public var description: String {
+        switch self {
+        case .producer: "producer"
+        case .uncompressed: "uncompressed"
+        case .gzip(let level): "gzip:\(level)"
+        case .snappy: "snappy"
+        case .lz4(let level): "lz4:\(level)"
+        case .zstd(let level): "zstd:\(level)"
+        }
+    }
+
+    /// Reads what ``description`` writes, also without a level, which is the default then.
+    init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let level = parts.count == 2 ? Int(parts[1]) : nil
+        guard parts.count == (level == nil ? 1 : 2) else { return nil }
+        switch (parts[0], level) {
+        case ("producer", nil): self = .producer
+        case ("uncompressed", nil): self = .uncompressed
+        case ("snappy", nil): self = .snappy
+        case ("gzip", let level): self = level.map { .gzip(level: $0) } ?? .gzip()
+        case ("lz4", let level): self = level.map { .lz4(level: $0) } ?? .lz4()
+        case ("zstd", let level): self = level.map { .zstd(level: $0) } ?? .zstd()
+        default: return nil
+        }
+    }
+}

@@ -6,13 +6,16 @@ import Synchronization
 /// released.
 final class ContextPool<Context: AnyObject>: Sendable {
     /// As many as are likely to work at the same time; more are made when more do.
-    private static var maximumIdle: Int { 8 }
+    static var maximumIdle: Int { 8 }
 
     private struct Idle: @unchecked Sendable {
         // Sendable because a context that is idle has no other reference.
         var contexts: [Context] = []
     }
     private let idle = Mutex(Idle())
+
+    /// How many wait to be used.
+    var idleCount: Int { idle.withLock { $0.contexts.count } }
 
     /// Lends a context, a new one if none is idle.
     func withContext<Value, Failure: Error>(

@@ -4,15 +4,14 @@ import CordwoodStorage
 /// lz4 frames, by the library's frame interface. Checksums and sizes that a frame states are held
 /// against its bytes.
 enum LZ4 {
-    private static let decoders = ContextPool<Decoder>()
-
     /// Inflates every frame, one behind the other; frames to be skipped are.
+    ///
+    /// With a context of its own, which is cheap to make, and may have grown to 8 MiB afterwards: a
+    /// frame chooses the size of its blocks.
     static func inflate(
         _ bytes: UnsafeRawBufferPointer, into output: inout GrowingBuffer
     ) throws(CompressionProblem) {
-        try decoders.withContext(make: Decoder.init) { (decoder) throws(CompressionProblem) in
-            try decoder.inflate(bytes, into: &output)
-        }
+        try Decoder().inflate(bytes, into: &output)
     }
 
     /// Compresses into one frame of independent blocks of 64 KiB: Kafka's readers know no others.
@@ -48,7 +47,6 @@ enum LZ4 {
         func inflate(
             _ bytes: UnsafeRawBufferPointer, into output: inout GrowingBuffer
         ) throws(CompressionProblem) {
-            LZ4F_resetDecompressionContext(context)
             guard let start = bytes.baseAddress, !bytes.isEmpty else { throw .truncated }
             var position = 0
             // Each turn takes input or fills room, or else it ends.

@@ -14,12 +14,16 @@ enum Zstd {
     /// hold whatever it states.
     private static let maximumBlockBytes = 128 << 10
     private static let minimumBlockBytes = 3
+    private static let frameMagic: UInt32 = 0xFD2F_B528
+    /// The first of sixteen.
+    private static let skippableMagic: UInt32 = 0x184D_2A50
 
     /// Inflates every frame, one behind the other; frames to be skipped are.
     static func inflate(
         _ bytes: UnsafeRawBufferPointer, into output: inout GrowingBuffer
     ) throws(CompressionProblem) {
         guard !bytes.isEmpty else { throw .truncated }
+        try checkFrames(bytes)
         let stated = ZSTD_getFrameContentSize(bytes.baseAddress, bytes.count)
         guard stated != cordwood_zstd_size_error else { throw .corrupt("no zstd frame") }
         let most = (bytes.count / minimumBlockBytes + 1) * maximumBlockBytes
@@ -51,6 +55,28 @@ enum Zstd {
                 default: throw .corrupt(String(cString: ZSTD_getErrorName(result)))
                 }
             }
+        }
+    }
+
+    /// Refuses what is no frame of the format that RFC 8878 describes. A library may be built to read
+    /// the formats before it, too, by code that nobody has looked at for years. O(blocks).
+    private static func checkFrames(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(CompressionProblem) {
+        var position = 0
+        while position < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            var reader = ByteReader(rest)
+            guard let magic = reader.littleEndian(UInt32.self) else { throw .truncated }
+            guard magic == frameMagic || magic & ~0xF == skippableMagic else {
+                throw .corrupt("no zstd frame at byte \(position)")
+            }
+            let size = ZSTD_findFrameCompressedSize(rest.baseAddress, rest.count)
+            guard ZSTD_isError(size) == 0 else {
+                throw ZSTD_getErrorCode(size) == ZSTD_error_srcSize_wrong
+                    ? .truncated : .corrupt(String(cString: ZSTD_getErrorName(size)))
+            }
+            position += size
         }
     }
 

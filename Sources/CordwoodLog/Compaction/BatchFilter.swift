@@ -114,9 +114,10 @@ struct BatchFilter: Sendable {
         for run in runs {
             var scanner = RecordScanner(UnsafeRawBufferPointer(rebasing: bytes[run]))
             while let record = scanner.next() {
-                let (delta, overflow) = (header.baseTimestamp + record.timestampDelta)
-                    .subtractingReportingOverflow(horizon)
-                if overflow { return nil }
+                let (time, isBeyond) = header.baseTimestamp.addingReportingOverflow(
+                    record.timestampDelta)
+                let (delta, overflow) = time.subtractingReportingOverflow(horizon)
+                if isBeyond || overflow { return nil }
                 let rest =
                     record.rest.lowerBound + run.lowerBound..<record.rest.upperBound
                     + run.lowerBound

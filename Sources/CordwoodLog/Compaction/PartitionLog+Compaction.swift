@@ -92,6 +92,7 @@ extension PartitionLog {
         try checkAppendable()
         compaction.begin()
         defer { compaction.end() }
+        let start = observer?.now()
         do throws(LogError) {
             // Planned here, without a suspension before the segments are taken in hand.
             let report = try await pass(plan(at: now), now: now, options)
@@ -100,11 +101,15 @@ extension PartitionLog {
                 snapshot.statistics.compactions += 1
                 snapshot.statistics.compactedBytes += report.readBytes
             }
+            if let observer, let start {
+                observer.happened(.compacted(report, duration: observer.now() - start))
+            }
             return report
         } catch {
             if error.code != .cancelled && error.code != .closed {
                 compaction.failure = error
                 state.publish { $0.statistics.failedCompactions += 1 }
+                observer?.happened(.compactionFailed(error))
             }
             throw error
         }

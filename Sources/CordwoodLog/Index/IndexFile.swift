@@ -16,6 +16,8 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
         /// Why the rest was not read, if there is one.
         var problem: String?
         var fileExists = true
+        /// Whether what lies there is no file at all: a link, a directory, a FIFO.
+        var isForeign = false
         /// Whether the last page is there: the one that is not full.
         var hasLastPage = false
 
@@ -42,6 +44,9 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
         } catch {
             if error.code == .notFound {
                 return Prefix(index: empty, problem: "\(path): missing", fileExists: false)
+            }
+            if error.code == .wrongKind {
+                return Prefix(index: empty, problem: "\(error)", isForeign: true)
             }
             throw LogError(error, while: "opening an index")
         }
@@ -117,6 +122,15 @@ struct IndexFile<S: Storage, Index: SegmentIndex> {
             try await storage.rename(staged, to: path)
             try await storage.syncDirectory(directory)
         } catch { throw LogError(error, while: "writing an index anew") }
+    }
+
+    /// Moves out of the way what is no file, so that the index can take its place; returns where to.
+    func setAside() async throws(LogError) -> StoragePath {
+        do throws(StorageError) {
+            let place = try directory.appending(path.names.last! + ".foreign")
+            try await storage.rename(path, to: place)
+            return place
+        } catch { throw LogError(error, while: "moving what is no index out of the way") }
     }
 
     /// Cuts the file behind its first `count` pages, durably.

@@ -103,9 +103,13 @@ extension PartitionLog {
     ) async throws(LogError) -> TimestampedOffset? {
         try await scan(range) { batch throws(LogError) in
             guard batch.maxTimestamp >= timestamp else { return nil }
-            return try batch.records()
-                .first { range.contains($0.offset) && $0.timestamp >= timestamp }
-                .map { TimestampedOffset(offset: $0.offset, timestamp: $0.timestamp) }
+            var found: TimestampedOffset?
+            try batch.forEachRecord { (record) throws(LogError) in
+                guard found == nil, range.contains(record.offset), record.timestamp >= timestamp
+                else { return }
+                found = TimestampedOffset(offset: record.offset, timestamp: record.timestamp)
+            }
+            return found
         }
     }
 
@@ -174,7 +178,8 @@ extension PartitionLog {
         var best: TimestampedOffset?
         _ = try await scan(range) { batch throws(LogError) in
             if let best, batch.maxTimestamp <= best.timestamp ?? -1 { return nil }
-            for record in try batch.records() where range.contains(record.offset) {
+            try batch.forEachRecord { (record) throws(LogError) in
+                guard range.contains(record.offset) else { return }
                 let found = TimestampedOffset(offset: record.offset, timestamp: record.timestamp)
                 best = Self.later(best, found)
             }

@@ -59,7 +59,7 @@ struct TimeIndex {
             let middle = (low + high) / 2
             if entries[middle].timestamp < timestamp { low = middle + 1 } else { high = middle }
         }
-        return low == 0 ? baseOffset : offset(entries[low - 1])
+        return low == 0 ? baseOffset : offset(of: entries[low - 1])
     }
 
     /// The last entry at or before `offset`: its place, and the largest timestamp before that.
@@ -69,12 +69,16 @@ struct TimeIndex {
         var high = entries.count
         while low < high {
             let middle = (low + high) / 2
-            if self.offset(entries[middle]) <= offset { low = middle + 1 } else { high = middle }
+            if self.offset(of: entries[middle]) <= offset {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
-        return low == 0 ? nil : (self.offset(entries[low - 1]), entries[low - 1].timestamp)
+        return low == 0 ? nil : (self.offset(of: entries[low - 1]), entries[low - 1].timestamp)
     }
 
-    private func offset(_ entry: Entry) -> Int64 { baseOffset + Int64(entry.relativeOffset) }
+    func offset(of entry: Entry) -> Int64 { baseOffset + Int64(entry.relativeOffset) }
 }
 
 extension TimeIndex: SegmentIndex {
@@ -96,7 +100,7 @@ extension TimeIndex: SegmentIndex {
     }
 
     func lies(before end: SegmentCursor) -> Bool {
-        entries.last.map { offset($0) < end.nextOffset } ?? false
+        entries.last.map { offset(of: $0) < end.nextOffset } ?? false
     }
 
     static func path(_ header: SegmentHeader, in directory: StoragePath) -> StoragePath {
@@ -126,12 +130,14 @@ extension TimeIndex {
     /// that `offsets` has behind it.
     ///
     /// Only sound batches count. Damage ends an interval, as for the offset index, which has an
-    /// entry where batches begin again. `bytes` are the whole file. O(bytes behind the last entry).
+    /// entry where batches begin again. `bytes` are the whole file, of which nothing behind `end` is
+    /// touched: it may have been cut off since it was mapped. O(bytes behind the last entry).
     mutating func extend(
         through bytes: UnsafeRawBufferPointer, along offsets: OffsetIndex, to end: SegmentCursor,
         rules: BatchRules
     ) {
         keep(entries.count, of: offsets)
+        let bytes = UnsafeRawBufferPointer(rebasing: bytes.prefix(max(0, end.position)))
         // Without an entry for the start nothing says where to begin.
         let first = max(0, entries.count - 1)
         for number in offsets.entries.indices.dropFirst(first) {

@@ -62,6 +62,18 @@ extension TransactionIndex {
         return block
     }
 
+    /// Where an index file has its entry of that number.
+    static func position(ofEntry number: Int) -> Int {
+        number / capacity * pageByteCount + headerByteCount
+            + number % capacity * AbortedTransaction.byteCount
+    }
+
+    /// The end of the segment that the first page is for, whatever else it holds.
+    static func statedEnd(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+        guard bytes.count >= headerByteCount else { return nil }
+        return Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: 40, as: Int64.self))
+    }
+
     /// Reads a whole index of the segment that ends at `end`; nil when any page is missing, wrong
     /// or another segment's. Nothing is allocated beyond what the bytes hold.
     init?(_ bytes: UnsafeRawBufferPointer, header: SegmentHeader, end: Int64) {

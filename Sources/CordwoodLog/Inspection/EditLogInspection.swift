@@ -17,11 +17,12 @@ package struct EditLogInspection {
     /// cuts it.
     package private(set) var tornBytes = 0
 
-    /// Reads all edits, those behind damage included. O(bytes) unless many places look like edits.
+    /// Reads all edits, those behind damage included. O(bytes).
     package init(_ bytes: UnsafeRawBufferPointer, kind: EditLogKind, path: StoragePath) {
         do throws(LogError) {
             identity = try EditFrame.checkHeader(bytes, kind: kind, path: path)
         } catch { damage.append((0, error.message)) }
+        var budget = SearchBudget(for: bytes.count)
         var position = EditFrame.headerByteCount
         var sequence: UInt32 = 0
         while position < bytes.count {
@@ -30,7 +31,9 @@ package struct EditLogInspection {
                 (position, sequence) = (edit.end, sequence &+ 1)
                 continue
             }
-            guard let next = EditFrame.next(bytes, behind: position, sequence: sequence) else {
+            let next = EditFrame.next(
+                bytes, behind: position, sequence: sequence, within: &budget)
+            guard let next else {
                 let rest = bytes[position...]
                 tornBytes = rest.lastIndex { $0 != 0 }.map { $0 + 1 - position } ?? 0
                 return

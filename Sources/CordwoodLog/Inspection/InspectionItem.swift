@@ -8,6 +8,8 @@ package struct InspectionItem: Sendable {
     package enum Kind: String, Sendable {
         case catalog, manifest, edit, segment, watermark, seal, batch, record, index, entry
         case timeIndex, timeEntry, transactionIndex, abortedTransaction, producerSnapshot, producer
+        /// What the batches say of all producers, and of one transaction.
+        case producers, transaction
         /// Bytes that are not what was written. Only this makes an inspection unsound.
         case damage
         /// Worth knowing, and in order: a torn tail that the next opening cuts, a missing view.
@@ -54,7 +56,12 @@ package struct InspectionOptions: Sendable {
     package var showsStructure = true
     package var showsBatches = true
     package var showsRecords = false
+    /// Entries of the offset, time and transaction indexes.
     package var showsIndexes = false
+    /// The state of producers, in each snapshot and behind the last batch.
+    package var showsProducers = false
+    /// Transactions: ended ones where their marker lies, open ones at the end.
+    package var showsTransactions = false
     /// Only the segment of this base offset.
     package var baseOffset: Int64?
 

@@ -1,11 +1,8 @@
 import CordwoodStorage
 
 extension LogInspector {
-    /// How much of a segment is read at a time, unless a batch is larger.
-    private static var windowBytes: Int { 4 << 20 }
-
     /// Inspects a segment that the manifest names.
-    mutating func inspect(_ segment: Listed, logID: UInt64?) async throws {
+    mutating func inspect(_ segment: Listed) async throws {
         let path = SegmentFiles.log(segment.id, in: directory)
         countSegment()
         let file: S.File
@@ -13,12 +10,12 @@ extension LogInspector {
             guard error.code == .notFound || error.code == .wrongKind else {
                 throw LogError(error, while: "opening \(path)")
             }
-            return try damage(
-                path, at: nil, offsets: segment.seal?.offsets ?? 0..<0,
+            return try await missing(
+                path, of: segment.id, offsets: segment.seal?.offsets ?? 0..<0,
                 "the manifest names this segment: \(error)")
         }
         do {
-            try await inspect(file, segment, logID: logID)
+            try await inspect(file, segment)
             await file.close()
         } catch {
             await file.close()
@@ -27,23 +24,22 @@ extension LogInspector {
     }
 
     /// Inspects a segment file that no manifest vouches for, by what it says of itself.
-    mutating func inspectUnlisted(_ id: SegmentID, logID: UInt64?) async throws {
+    mutating func inspectUnlisted(_ id: SegmentID) async throws {
         let path = SegmentFiles.log(id, in: directory)
         if logID != nil, try await ActiveSegment.isUnused(path, on: storage) {
             return try note(path, "not in the manifest, and without a batch: a roll left it")
         }
         try damage(path, at: nil, "expected the manifest to name this segment")
-        try await inspect(Listed(id: id), logID: logID)
+        try await inspect(Listed(id: id))
     }
 
-    private mutating func inspect(
-        _ file: S.File, _ segment: Listed, logID: UInt64?
-    ) async throws {
+    private mutating func inspect(_ file: S.File, _ segment: Listed) async throws {
         let size = try await size(of: file)
         let page = try await window(of: file, at: 0, count: SegmentHeader.byteCount)
         let own = SegmentHeader.identity(page.unsafeBytes)
+        logID = logID ?? own?.logID
         let header = SegmentHeader(
-            logID: logID ?? own?.logID ?? 0, baseOffset: segment.id.baseOffset,
+            logID: logID ?? 0, baseOffset: segment.id.baseOffset,
             generation: segment.id.generation)
         try show(
             .init(
@@ -62,46 +58,74 @@ extension LogInspector {
             // Nothing in a foreign file, or one of another version, means what it would mean here.
             if error.code != .damaged { return }
         }
-        let watermark = try showWatermarks(page, header, file.path, isSealed: segment.seal != nil)
-        try showSeal(page, header, segment, file.path)
-        if let end = segment.seal?.end, size > end.position {
+        var facts = SegmentFacts(header: header, seal: segment.seal)
+        facts.watermark = try showWatermarks(
+            page, header, file.path, isSealed: segment.seal != nil)
+        facts.isAsSealed = try showSeal(page, header, segment, file.path)
+        if let end = facts.end, size > end.position {
             try note(
                 file.path, at: end.position,
                 "\(size - end.position) bytes behind the seal, which nobody reads")
         }
-        let index = try await inspectIndex(header, segment.seal?.end, watermark)
+        try await inspectBatches(in: file, of: facts, segment, byteCount: size)
+    }
+
+    /// Looks at what lies beside a segment and holds it against the batches.
+    private mutating func inspectBatches(
+        in file: S.File, of facts: SegmentFacts, _ segment: Listed, byteCount: Int
+    ) async throws {
+        var index = try await inspectIndex(OffsetIndex.self, of: facts)
+        index.removeAll(behind: facts.trusted.position)
+        let times = try await inspectIndex(TimeIndex.self, of: facts)
+        var views = SegmentViews(
+            times: TimeIndexCheck(
+                times, upTo: facts.end.map { $0.nextOffset - 1 } ?? facts.trusted.nextOffset),
+            transactions: try await inspectTransactionIndex(of: facts)
+                .map(TransactionIndexCheck.init),
+            snapshots: snapshots(inside: facts))
+        try await beginProducers(facts, isExpected: rolledTo == segment.id.baseOffset)
         let rules = BatchRules(
             offsets: segment.seal?.isCompacted == true ? .increasing : .consecutive,
             epochs: segment.epochs)
-        let walk = SegmentInspector(
-            header: header, extent: segment.seal.map { .sealed($0.end) } ?? .active(watermark),
-            gaps: segment.gaps, index: index, rules: rules, fileByteCount: size)
-        try await inspect(file, walk)
+        let extent: SegmentInspector.Extent =
+            facts.end.map { .sealed($0) } ?? .active(facts.watermark)
+        try await walk(
+            file,
+            SegmentInspector(
+                header: facts.header, extent: extent, gaps: segment.gaps, index: index,
+                rules: rules, fileByteCount: byteCount), facts, &views)
+        rolledTo = nil
+        if let end = facts.end, facts.isAsSealed, !(facts.seal?.isCompacted ?? false),
+            end.nextOffset > producersSince ?? .max
+        {
+            rolledTo = end.nextOffset
+        }
     }
 
-    /// Shows the segment's own seal. The manifest decides where a segment ends; its slot is missing
-    /// in segments that recovery sealed, and differs where the log was truncated since.
+    /// Shows the segment's own seal; true where it says what the manifest says. That one decides
+    /// where a segment ends; the slot is missing in segments that recovery sealed, and differs where
+    /// the log was truncated since.
     private func showSeal(
         _ page: MemoryBlock, _ header: SegmentHeader, _ segment: Listed, _ path: StoragePath
-    ) throws {
+    ) throws -> Bool {
         let slot = SealSlot.decode(page.unsafeBytes, header: header)
         if let slot {
             var item = InspectionItem(.seal, path, at: SealSlot.position)
             item.fields = slot.fields
             try show(item)
         }
-        guard let seal = segment.seal else { return }
+        guard let seal = segment.seal else { return false }
         var bare = seal
         bare.gaps = []
-        if slot != bare {
-            try note(
-                path, at: SealSlot.position,
-                slot == nil
-                    ? "no sound seal slot; the manifest seals the segment at byte "
-                        + "\(seal.end.position), offset \(seal.end.nextOffset)"
-                    : "the manifest decides: it ends at byte \(seal.end.position), offset "
-                        + "\(seal.end.nextOffset)")
-        }
+        if slot == bare { return true }
+        try note(
+            path, at: SealSlot.position,
+            slot == nil
+                ? "no sound seal slot; the manifest seals the segment at byte "
+                    + "\(seal.end.position), offset \(seal.end.nextOffset)"
+                : "the manifest decides: it ends at byte \(seal.end.position), offset "
+                    + "\(seal.end.nextOffset)")
+        return false
     }
 
     /// Shows the slots and returns the newest sound watermark.
@@ -133,81 +157,5 @@ extension LogInspector {
             try damage(path, at: Watermark.slotPositions[0], "no sound watermark in the segment")
         }
         return newest
-    }
-
-    // MARK: Batches
-
-    private mutating func inspect(_ file: S.File, _ start: SegmentInspector) async throws {
-        var walk = start
-        var block = MemoryBlock(count: 0)
-        var origin = 0
-        // A place that did not hold is read once more: a writer may have been at it.
-        var rereadAt = -1
-        while true {
-            if walk.readPosition < origin || walk.readPosition > origin + block.count {
-                (block, origin) = (MemoryBlock(count: 0), walk.readPosition)
-            }
-            let before = walk
-            let step = withExtendedLifetime(block) {
-                walk.next(
-                    in: UnsafeRawBufferPointer(
-                        rebasing: block.unsafeBytes[(walk.readPosition - origin)...]))
-            }
-            switch step {
-            case .needs(let count):
-                try Task.checkCancellation()
-                let position = walk.readPosition
-                block = try await window(
-                    of: file, at: position, count: max(count, Self.windowBytes))
-                origin = position
-                if block.count < count {
-                    return try note(file.path, at: position, "the file was cut while it was read")
-                }
-            case .batch(let header, let place):
-                count(header)
-                guard options.showsBatches else { continue }
-                let start = place.position - origin
-                try show(
-                    RecordBatch(
-                        verified: header,
-                        MemorySlice(block, start..<start + header.totalByteCount)), header,
-                    at: place, chain: walk.cursor.chain, file.path)
-            case .damage(let found):
-                if !found.isQuarantined, before.readPosition != rereadAt {
-                    rereadAt = before.readPosition
-                    walk = before
-                    (block, origin) = (MemoryBlock(count: 0), walk.readPosition)
-                    continue
-                }
-                try damage(
-                    file.path, at: found.positions.lowerBound, offsets: found.offsets,
-                    found.problem)
-            case .end(let torn):
-                if torn > 0 {
-                    try note(
-                        file.path, at: walk.cursor.position,
-                        "\(torn) bytes of a write that was never acknowledged; opening cuts them")
-                }
-                return
-            }
-        }
-    }
-
-    private mutating func show(
-        _ batch: RecordBatch, _ header: BatchHeader, at place: SegmentCursor, chain: BatchChain,
-        _ path: StoragePath
-    ) throws {
-        try emit(InspectionItem(header, at: place.position, chain: chain, path))
-        guard options.showsRecords else { return }
-        let records: [StoredRecord]
-        do throws(LogError) { records = try batch.records() } catch {
-            if error.code == .unsupportedCodec {
-                return try note(path, at: place.position, error.message)
-            }
-            return try damage(
-                path, at: place.position, offsets: batch.baseOffset..<batch.lastOffset + 1,
-                error.message)
-        }
-        for record in records { try emitRecord(record, path) }
     }
 }

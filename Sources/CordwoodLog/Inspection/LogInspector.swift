@@ -4,8 +4,9 @@ package import CordwoodStorage
 /// has it open, and whatever state the files are in.
 ///
 /// Damage is one of the things that it finds, with place and reason, and it goes on behind it.
-/// Every length is held against a cap and the bytes that are there; a window of a segment is the
-/// most that it holds in memory. O(bytes of the log).
+/// Every length is held against a cap and the bytes that are there; a window of a segment, its
+/// indexes and the producers of one snapshot are the most that it holds in memory. O(bytes of the
+/// log).
 package struct LogInspector<S: Storage> {
     let storage: S
     let directory: StoragePath
@@ -13,6 +14,19 @@ package struct LogInspector<S: Storage> {
     let emit: (InspectionItem) throws -> Void
     /// What was counted, and the damage.
     package private(set) var report = VerificationReport()
+
+    /// The log's random number, from the manifest or else from the first segment that states it.
+    var logID: UInt64?
+    /// No batch before this offset has a producer id; nil when the manifest knows of none.
+    private(set) var producersSince: Int64?
+    /// Whether the manifest was read whole.
+    private(set) var isManifestSound = false
+    /// Offsets of the producer snapshots that nobody has looked at yet, in order.
+    var snapshots: [Int64] = []
+    /// What the batches so far say of producers; nil before the first segment.
+    var producers: ProducerWalk?
+    /// Where the roll after the segment before made a producer snapshot durable, if it did.
+    var rolledTo: Int64?
 
     /// `emit` gets each thing as it is found, in the order of the files; what it throws ends the
     /// inspection.
@@ -41,13 +55,13 @@ package struct LogInspector<S: Storage> {
     package mutating func run() async throws {
         let names = try await files()
         let files = names.compactMap(SegmentFiles.id(ofLogNamed:)).sorted()
-        guard names.contains("manifest") else {
+        snapshots = names.compactMap(SegmentFiles.offset(ofSnapshotNamed:)).sorted()
+        guard names.contains(Self.manifestName) else {
             try damage(directory, at: nil, "expected a manifest, found none")
-            for id in files { try await inspectUnlisted(id, logID: nil) }
-            return
+            for id in files where isWanted(id) { try await inspectUnlisted(id) }
+            return try await finishProducers()
         }
-        let path = try directory.appending("manifest")
-        let (manifest, logID) = try await inspectManifest(path)
+        let manifest = try await inspectManifest()
         var listed = manifest.sealed.map {
             Listed(id: $0.id, seal: $0, gaps: $0.gaps, epochs: manifest.epochs)
         }
@@ -56,8 +70,9 @@ package struct LogInspector<S: Storage> {
         }
         for segment in listed where isWanted(segment.id) {
             try Task.checkCancellation()
-            try await inspect(segment, logID: logID)
+            try await inspect(segment)
         }
+        try await finishProducers()
         let known = Set(listed.map(\.id))
         for id in files where !known.contains(id) && isWanted(id) {
             if manifest.garbage.contains(id) {
@@ -65,10 +80,18 @@ package struct LogInspector<S: Storage> {
                     SegmentFiles.log(id, in: directory),
                     "the manifest has given it up; opening removes it")
             } else {
-                try await inspectUnlisted(id, logID: logID)
+                try await inspectUnlisted(id)
             }
         }
     }
+
+    private mutating func finishProducers() async throws {
+        try await inspectRemainingSnapshots()
+        try showProducers()
+    }
+
+    /// Whether recovery may read a snapshot: only that of a log without producers does not.
+    var readsSnapshots: Bool { producersSince != nil || !isManifestSound }
 
     private func isWanted(_ id: SegmentID) -> Bool {
         (options.baseOffset ?? id.baseOffset) == id.baseOffset
@@ -82,13 +105,16 @@ package struct LogInspector<S: Storage> {
 
     // MARK: The manifest
 
+    private static var manifestName: String { "manifest" }
+
     /// The segments as far as sound edits tell.
-    private mutating func inspectManifest(
-        _ path: StoragePath
-    ) async throws -> (Manifest, logID: UInt64?) {
+    private mutating func inspectManifest() async throws -> Manifest {
+        let path = try directory.appending(Self.manifestName)
         var manifest = Manifest()
         let (content, size) = try await read(path, maximumBytes: EditFrame.maximumFileBytes)
-        let edits = EditLogInspection(content.unsafeBytes, kind: .segments, path: path)
+        let edits = withExtendedLifetime(content) {
+            EditLogInspection(content.unsafeBytes, kind: .segments, path: path)
+        }
         try show(
             .init(
                 .manifest, path, at: 0,
@@ -113,7 +139,28 @@ package struct LogInspector<S: Storage> {
             try note(
                 path, "the last \(edits.tornBytes) bytes are no whole edit; opening cuts them")
         }
-        return (manifest, edits.identity)
+        logID = edits.identity
+        producersSince = manifest.producersSince
+        isManifestSound = report.isSound
+        return manifest
+    }
+
+    /// Whether the manifest names a segment now: a log that is open may have given it up since.
+    private func isListed(_ id: SegmentID) async throws -> Bool {
+        let path = try directory.appending(Self.manifestName)
+        guard
+            case .bytes(let block) = try await content(
+                of: path, maximumBytes: EditFrame.maximumFileBytes)
+        else { return true }
+        let edits = withExtendedLifetime(block) {
+            EditLogInspection(block.unsafeBytes, kind: .segments, path: path).edits
+        }
+        var manifest = Manifest()
+        for edit in edits {
+            // What contradicts the manifest was told when it was looked at.
+            if let change = SegmentEdit(edit.payload) { try? manifest.apply(change) }
+        }
+        return manifest.active?.id == id || manifest.sealed.contains { $0.id == id }
     }
 
     // MARK: Telling
@@ -142,6 +189,16 @@ package struct LogInspector<S: Storage> {
         try emit(item)
     }
 
+    /// A file that belongs to a segment is not there: damage, unless the segment is gone meanwhile.
+    mutating func missing(
+        _ path: StoragePath, of id: SegmentID?, offsets: Range<Int64> = 0..<0, _ problem: String
+    ) async throws {
+        if let id, try await !isListed(id) {
+            return try note(path, "the log gave its segment up while it was looked at")
+        }
+        try damage(path, at: nil, offsets: offsets, problem)
+    }
+
     mutating func countSegment() { report.segments += 1 }
 
     mutating func count(_ header: BatchHeader) {
@@ -163,6 +220,35 @@ package struct LogInspector<S: Storage> {
             await file.close()
             return (content, size)
         } catch { throw LogError(error, while: "reading \(path)") }
+    }
+
+    /// What a small file holds, or why not.
+    enum Content {
+        case missing
+        case unreadable(String)
+        case bytes(MemoryBlock)
+    }
+
+    /// All of a small file that can be made anew.
+    func content(
+        of path: StoragePath, maximumBytes: Int
+    ) async throws(LogError) -> Content {
+        let file: S.File
+        do throws(StorageError) { file = try await storage.open(path, .read) } catch {
+            if error.code == .notFound { return .missing }
+            if error.code == .wrongKind { return .unreadable("\(error)") }
+            throw LogError(error, while: "opening \(path)")
+        }
+        let content: Content
+        do throws(StorageError) {
+            let size = try await file.size()
+            content =
+                size > maximumBytes
+                ? .unreadable("expected at most \(maximumBytes) bytes, found \(size)")
+                : .bytes(try await file.read(at: 0, count: size))
+        } catch { content = .unreadable("\(error)") }
+        await file.close()
+        return content
     }
 
     func size(of file: S.File) async throws(LogError) -> Int {

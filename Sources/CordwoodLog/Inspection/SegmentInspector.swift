@@ -236,8 +236,9 @@ struct SegmentInspector {
     ) -> SegmentCursor? {
         guard start < bytes.count else { return nil }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+        var budget = SearchBudget(for: rest.count)
         return SegmentCursor.firstBatch(
-            in: rest, minimumOffset: cursor.nextOffset, rules: rules
+            in: rest, minimumOffset: cursor.nextOffset, rules: rules, within: &budget
         ).map {
             SegmentCursor(
                 position: cursor.position + start + $0.position, nextOffset: $0.header.baseOffset,

@@ -76,42 +76,53 @@ enum EditFrame {
     static func decode(
         _ bytes: UnsafeRawBufferPointer, at position: Int, sequence: UInt32
     ) -> (payload: [UInt8], end: Int)? {
-        guard let frame = frame(bytes, at: position), frame.sequence == sequence else { return nil }
+        guard let frame = frame(bytes, at: position), frame.sequence == sequence, isSound(frame)
+        else { return nil }
         return (Array(frame.payload), position + prefixByteCount + frame.payload.count)
     }
 
-    /// Whether a sound edit of `sequence` or later lies anywhere from `position` on. O(bytes)
-    /// unless many places look like frames.
-    static func hasFrame(
+    /// Whether a sound edit of `sequence` or later lies, or may lie, anywhere from `position` on: so
+    /// also where bytes were made to look like more edits than can be looked at. O(bytes).
+    static func mayHaveFrame(
         _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
     ) -> Bool {
-        next(bytes, behind: position, sequence: sequence) != nil
+        var budget = SearchBudget(for: bytes.count)
+        let found = next(bytes, behind: position, sequence: sequence, within: &budget)
+        return found != nil || budget.isSpent
     }
 
-    /// The first sound edit of `sequence` or later from `position` on.
+    /// The first sound edit of `sequence` or later from `position` on, as far as the budget goes.
     static func next(
-        _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
+        _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32,
+        within budget: inout SearchBudget
     ) -> (position: Int, sequence: UInt32)? {
         guard bytes.count - position > prefixByteCount else { return nil }
         for place in position..<(bytes.count - prefixByteCount) {
             guard let frame = frame(bytes, at: place), frame.sequence >= sequence else { continue }
-            return (place, frame.sequence)
+            guard budget.spend(frame.payload.count) else { return nil }
+            if isSound(frame) { return (place, frame.sequence) }
         }
         return nil
     }
 
-    private static func frame(
-        _ bytes: UnsafeRawBufferPointer, at position: Int
-    ) -> (payload: UnsafeRawBufferPointer, sequence: UInt32)? {
+    /// An edit as its first bytes describe it.
+    private typealias Frame = (
+        payload: UnsafeRawBufferPointer, sequence: UInt32, checksum: UInt32
+    )
+
+    private static func frame(_ bytes: UnsafeRawBufferPointer, at position: Int) -> Frame? {
         var reader = ByteReader(bytes, at: position)
         guard let count = reader.littleEndian(UInt32.self), count > 0,
             count <= maximumPayloadBytes,
             let sequence = reader.littleEndian(UInt32.self),
             let checksum = reader.littleEndian(UInt32.self),
-            let payload = reader.bytes(Int(count)),
-            checksum == self.checksum(of: payload, sequence: sequence)
+            let payload = reader.bytes(Int(count))
         else { return nil }
-        return (payload, sequence)
+        return (payload, sequence, checksum)
+    }
+
+    private static func isSound(_ frame: Frame) -> Bool {
+        frame.checksum == checksum(of: frame.payload, sequence: frame.sequence)
     }
 
     private static func checksum(of payload: UnsafeRawBufferPointer, sequence: UInt32) -> UInt32 {

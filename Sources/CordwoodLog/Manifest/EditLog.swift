@@ -77,12 +77,12 @@ package final class EditLog<File: StorageFile> {
             sequence += 1
         }
         if end < content.count,
-            EditFrame.hasFrame(content.unsafeBytes, behind: end, sequence: sequence)
+            EditFrame.mayHaveFrame(content.unsafeBytes, behind: end, sequence: sequence)
         {
             throw LogError(
                 .damaged,
-                "\(path): edit \(sequence) at byte \(end) fails its checksum and later edits are "
-                    + "sound, so this is damage, not a torn write; nothing was changed")
+                "\(path): edit \(sequence) at byte \(end) fails its checksum and later ones do "
+                    + "not, so this is damage, not a torn write; nothing was changed")
         }
         try await validate()
         let rest = content.unsafeBytes[end...]

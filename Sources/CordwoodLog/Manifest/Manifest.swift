@@ -100,6 +100,8 @@ struct Manifest: Equatable {
     }
 
     private mutating func quarantine(_ id: SegmentID, _ gap: Gap) throws(LogError) {
+        // Of no bytes: nobody could ever step behind it.
+        if gap.positions.isEmpty { return }
         // An opening that was cut short may have named it before.
         if active?.id == id {
             if active?.gaps.contains(gap) == false { active?.gaps.append(gap) }

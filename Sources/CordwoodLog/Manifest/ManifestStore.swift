@@ -27,13 +27,15 @@ final class ManifestStore<S: Storage> {
 
     /// Makes edits durable, with one write and one sync, and then true.
     ///
-    /// Edits that contradict the manifest are a fault of the caller's. After an error the file's
-    /// end is unknown: the log must stop and be opened again.
+    /// Edits that contradict the manifest are refused, with nothing written: what they speak of was
+    /// read from files, which may lie. After any error the log must stop and be opened again; the
+    /// file's end is unknown.
     func commit(_ edits: [SegmentEdit]) async throws(StorageError) {
         var next = manifest
         for edit in edits {
             do throws(LogError) { try next.apply(edit) } catch {
-                preconditionFailure("\(directory): \(error)")
+                throw StorageError(
+                    .failed, operation: "edit", path: directory.description, detail: error.message)
             }
         }
         try await file.append(edits.map { $0.encode() })

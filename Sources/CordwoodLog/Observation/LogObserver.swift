@@ -45,6 +45,13 @@ public struct LogGroup: Sendable, Hashable {
 public enum PartitionEvent: Sendable {
     /// A segment was sealed, and one begun that starts at this offset.
     case rolled(baseOffset: Int64)
+    /// The oldest segments were given up, so many, by retention or
+    /// ``Log/deleteRecords(before:)``; the log begins at this offset now.
+    case gaveUp(segments: Int, startOffset: Int64)
+    /// A pass of compaction came to its end.
+    case compacted(CompactionReport, duration: Duration)
+    /// A pass failed; nothing was lost by it, and the next one tries again.
+    case compactionFailed(LogError)
     /// The disk is full; see ``LogError/Code/readOnly``.
     case becameReadOnly(LogError)
     /// There is space again.

@@ -43,7 +43,7 @@ struct ProducerSnapshot: Hashable {
 extension ProducerSnapshot {
     /// One with more is not written: recovery replays more of the log then.
     static let maximumAborted = 1 << 16
-    private static let headerByteCount = 64
+    static let headerByteCount = 64
     private static let producerByteCount = 32
     private static let batchByteCount = 32
     private static let checksumPosition = 12
@@ -57,6 +57,11 @@ extension ProducerSnapshot {
             * (producerByteCount + ProducerState.rememberedBatches * batchByteCount)
     }
 
+    /// How many bytes a producer takes.
+    static func byteCount(of producer: ProducerState) -> Int {
+        producerByteCount + producer.batches.count * batchByteCount
+    }
+
     /// Whether the bounds of the format allow to write it.
     var canBeEncoded: Bool {
         states.count <= ProducerStates.maximumProducers && aborted.count <= Self.maximumAborted
@@ -67,10 +72,10 @@ extension ProducerSnapshot {
     func encode(logID: UInt64) -> MemoryBlock {
         precondition(canBeEncoded)
         let producers = states.producers.sorted { $0.key < $1.key }
-        let batchCount = producers.reduce(0) { $0 + $1.value.batches.count }
+        let producerBytes = producers.reduce(0) { $0 + Self.byteCount(of: $1.value) }
         var writer = ByteWriter(
-            count: Self.headerByteCount + producers.count * Self.producerByteCount
-                + batchCount * Self.batchByteCount + aborted.count * AbortedTransaction.byteCount)
+            count: Self.headerByteCount + producerBytes
+                + aborted.count * AbortedTransaction.byteCount)
         writer.littleEndian(Self.magic)
         writer.littleEndian(Self.version)
         writer.littleEndian(UInt32(0))  // checksum: below

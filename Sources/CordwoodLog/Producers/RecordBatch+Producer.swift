@@ -21,7 +21,8 @@ extension RecordBatch {
 
     /// What a control batch says.
     var control: ControlRecord? {
-        guard isControl, let record = (try? records())?.first else { return nil }
+        guard isControl, var records = try? RecordReader(self), let record = try? records.next()
+        else { return nil }
         return ControlRecord(key: record.key, value: record.value)
     }
 

@@ -27,6 +27,17 @@ extension EncodedBatch {
             as: Int32.self)
     }
 
+    /// Gives all records the log's time. Only the log that is about to queue the batch calls this,
+    /// before any other thread sees the bytes. O(bytes), for the checksum.
+    func stamp(appendTime: Int64) {
+        let bytes = block.unsafeMutableBytes
+        bytes.storeBytes(
+            of: appendTime.bigEndian, toByteOffset: BatchHeader.maxTimestampPosition,
+            as: Int64.self)
+        bytes[BatchHeader.attributesPosition + 1] |= UInt8(BatchHeader.logAppendTimeFlag)
+        seal()
+    }
+
     /// Writes the checksum of what it covers. Only the one who builds the batch calls this, last.
     func seal() {
         let checksum = crc32c(

@@ -1,7 +1,8 @@
 package import CordwoodStorage
 
 extension RecordBatch {
-    /// The records, copied out of the batch. O(bytes).
+    /// The records, copied out of the batch. O(bytes): some bytes of a compressed batch may hold
+    /// millions of records, which ``forEachRecord(_:)`` does not make all at once.
     ///
     /// Throws what ``forEachRecord(_:)`` throws; every length is held against the bytes that remain
     /// before anything is allocated.
@@ -26,24 +27,32 @@ extension RecordBatch {
         _ body: (borrowing RecordView) throws(LogError) -> Void
     ) throws(LogError) {
         let section = try recordSection()
-        let header = try header()
+        let header = try verifiedHeader()
         try section.withBytes { (_) throws(LogError) in
             var parser = RecordParser(section.unsafeBytes, of: header)
-            for index in 0..<recordCount {
-                guard let record = parser.next() else {
-                    throw malformed(index, "a field that does not fit the batch")
-                }
-                try body(record)
-            }
-            guard parser.remaining == 0 else {
-                throw malformed(recordCount, "\(parser.remaining) bytes after the last record")
-            }
+            for index in 0..<recordCount { try body(next(index, &parser)) }
+            try checkEnd(parser)
+        }
+    }
+
+    /// The record of that number, which the parser stands at.
+    func next(_ index: Int, _ parser: inout RecordParser) throws(LogError) -> RecordView {
+        guard let record = parser.next() else {
+            throw malformed(index, "a field that does not fit the batch")
+        }
+        return record
+    }
+
+    /// Throws when something lies behind the last record.
+    func checkEnd(_ parser: RecordParser) throws(LogError) {
+        guard parser.remaining == 0 else {
+            throw malformed(recordCount, "\(parser.remaining) bytes after the last record")
         }
     }
 
     /// The bytes of the records, uncompressed: part of the batch, or what it inflates to.
     package func recordSection() throws(LogError) -> MemorySlice {
-        let header = try header()
+        let header = try verifiedHeader()
         guard let codec = header.codec else {
             throw LogError(
                 .unsupportedCodec,
@@ -66,7 +75,7 @@ extension RecordBatch {
     }
 
     /// The header, which was read once when the batch was verified.
-    private func header() throws(LogError) -> BatchHeader {
+    func verifiedHeader() throws(LogError) -> BatchHeader {
         let header = bytes.withBytes { _ in BatchHeader(bytes.unsafeBytes) }
         guard let header else { throw malformed(0, "a short header") }
         return header

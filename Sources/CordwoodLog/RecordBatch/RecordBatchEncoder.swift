@@ -11,32 +11,28 @@ import CordwoodStorage
 package struct RecordBatchEncoder {
     private let maxMessageBytes: Int
     private let compressionType: CompressionType
-    private var timestampType = TimestampType.createTime
-    /// How far a record's timestamp may lie before and behind the clock; nil is no limit.
-    private var maximumAge: Int64?
-    private var maximumLead: Int64?
+    private let timestamps: TimestampBounds
 
+    /// Takes any timestamp.
     package init(maxMessageBytes: Int, compressionType: CompressionType = .producer) {
         self.maxMessageBytes = maxMessageBytes
         self.compressionType = compressionType
+        timestamps = TimestampBounds()
     }
 
     /// Encodes as a log of this configuration does.
     package init(_ configuration: LogConfiguration) {
-        self.init(
-            maxMessageBytes: configuration.maxMessageBytes,
-            compressionType: configuration.compressionType)
-        timestampType = configuration.messageTimestampType
-        maximumAge = configuration.messageTimestampBeforeMaxMilliseconds.map(Int64.init)
-        maximumLead = configuration.messageTimestampAfterMaxMilliseconds.map(Int64.init)
+        maxMessageBytes = configuration.maxMessageBytes
+        compressionType = configuration.compressionType
+        timestamps = TimestampBounds(configuration)
     }
 
     /// The fewest batches, filled in order, that hold `records`, each within the maximum. O(bytes),
     /// and the codec's work.
     ///
-    /// Throws ``LogError/Code/emptyBatch`` for no records, ``LogError/Code/recordTooLarge`` naming
-    /// the record that no batch can hold, and ``LogError/Code/invalidTimestamp`` naming the one whose
-    /// producer's clock is too far from this one.
+    /// Throws ``LogError/Code/emptyBatch`` for no records, and ``LogError/Code/recordTooLarge`` or
+    /// ``LogError/Code/invalidTimestamp`` naming the record that no batch can hold, or whose time is
+    /// not taken.
     package func encode(_ records: [Record], now: Int64) throws(LogError) -> [EncodedBatch] {
         var batches: [EncodedBatch] = []
         try forEachPlan(records, now: now) { start, plan in
@@ -63,9 +59,10 @@ package struct RecordBatchEncoder {
         guard !records.isEmpty else {
             throw LogError(.emptyBatch, "expected at least one record, found none")
         }
+        let allowed = timestamps.range(at: now)
         var start = 0
         while start < records.count {
-            let plan = try plan(records, from: start, now: now)
+            let plan = try plan(records, from: start, now: now, allowed: allowed)
             body(start, plan)
             start = plan.end
         }
@@ -80,14 +77,21 @@ package struct RecordBatchEncoder {
         var now: Int64
     }
 
-    private func plan(_ records: [Record], from start: Int, now: Int64) throws(LogError) -> Plan {
+    private func plan(
+        _ records: [Record], from start: Int, now: Int64, allowed: ClosedRange<Int64>
+    ) throws(LogError) -> Plan {
         let base = records[start].timestamp ?? now
         var plan = Plan(
             end: start, byteCount: BatchHeader.byteCount, baseTimestamp: base, maxTimestamp: base,
             now: now)
         while plan.end < records.count {
             let timestamp = records[plan.end].timestamp ?? now
-            try checkTimestamp(timestamp, of: plan.end, now: now)
+            guard allowed.contains(timestamp) else {
+                throw LogError(
+                    .invalidTimestamp,
+                    "record \(plan.end): expected a timestamp from \(allowed.lowerBound) to "
+                        + "\(allowed.upperBound), found \(timestamp); nothing was appended")
+            }
             let (delta, overflow) = timestamp.subtractingReportingOverflow(base)
             // A time too far from the first one's to be written as a difference opens a new batch.
             if overflow { break }
@@ -106,23 +110,6 @@ package struct RecordBatchEncoder {
             plan.end += 1
         }
         return plan
-    }
-
-    /// The log's own clock needs no limits.
-    private func checkTimestamp(_ timestamp: Int64, of index: Int, now: Int64) throws(LogError) {
-        guard timestampType == .createTime else { return }
-        let earliest = maximumAge.map { now.subtractingReportingOverflow($0) }
-        let latest = maximumLead.map { now.addingReportingOverflow($0) }
-        let isTooOld = earliest.map { !$0.overflow && timestamp < $0.partialValue } ?? false
-        let isTooNew = latest.map { !$0.overflow && timestamp > $0.partialValue } ?? false
-        guard isTooOld || isTooNew else { return }
-        throw LogError(
-            .invalidTimestamp,
-            "record \(index) has the timestamp \(timestamp), expected "
-                + (isTooOld
-                    ? "messageTimestampBeforeMaxMilliseconds before \(now) or later"
-                    : "messageTimestampAfterMaxMilliseconds after \(now) or earlier")
-                + "; nothing was appended")
     }
 
     /// The bytes of a record after its length.
@@ -151,11 +138,10 @@ package struct RecordBatchEncoder {
         writer.bigEndian(Int32(0))  // leader epoch: set by the log
         writer.bigEndian(BatchHeader.currentMagic)
         writer.bigEndian(UInt32(0))  // checksum: below
-        let isAppendTime = timestampType == .logAppendTime
-        writer.bigEndian(isAppendTime ? BatchHeader.logAppendTimeFlag : 0)  // no codec
+        writer.bigEndian(Int16(0))  // no codec, create time
         writer.bigEndian(Int32(records.count - 1))
         writer.bigEndian(plan.baseTimestamp)
-        writer.bigEndian(isAppendTime ? plan.now : plan.maxTimestamp)
+        writer.bigEndian(plan.maxTimestamp)
         writer.bigEndian(Int64(-1))  // no producer id
         writer.bigEndian(Int16(-1))
         writer.bigEndian(Int32(-1))

@@ -11,14 +11,24 @@ struct RecordParser {
     private let header: BatchHeader
     private let records: UnsafeRawBufferPointer
     private var reader: ByteReader
-    private var lastOffsetDelta: Int32 = -1
+    private var lastOffsetDelta: Int32
 
-    /// Parses the uncompressed records of the batch that `header` heads.
-    init(_ records: UnsafeRawBufferPointer, of header: BatchHeader) {
+    /// A place between two records.
+    struct Place {
+        fileprivate var position = 0
+        fileprivate var lastOffsetDelta: Int32 = -1
+    }
+
+    /// Parses the uncompressed records of the batch that `header` heads, from a place on that a
+    /// parser of the same bytes came to.
+    init(_ records: UnsafeRawBufferPointer, of header: BatchHeader, from place: Place = Place()) {
         self.header = header
         self.records = records
-        reader = ByteReader(records)
+        reader = ByteReader(records, at: place.position)
+        lastOffsetDelta = place.lastOffsetDelta
     }
+
+    var place: Place { Place(position: reader.position, lastOffsetDelta: lastOffsetDelta) }
 
     /// The bytes behind the records that were parsed.
     var remaining: Int { reader.remaining }

@@ -49,15 +49,16 @@ public struct RecordView: ~Copyable {
     }
 
     /// Lends each header's name, UTF-8 that nobody has checked, and value, nil where it has none.
+    /// Ends early where they no longer parse, which is so only after somebody has cut the file that
+    /// the batch is mapped from.
     public func forEachHeader<Failure: Error>(
         _ body: (_ name: RawSpan, _ value: RawSpan?) throws(Failure) -> Void
     ) throws(Failure) {
         var reader = ByteReader(headers)
         for _ in 0..<headerCount {
-            // The parser has walked over the same bytes.
             guard let name = RecordParser.field(&reader), let name,
                 let value = RecordParser.field(&reader)
-            else { preconditionFailure("a header that was parsed no longer does") }
+            else { return }
             if let value {
                 try body(name.bytes, value.bytes)
             } else {
@@ -89,6 +90,12 @@ public struct RecordView: ~Copyable {
             var bytes: [UInt8]?
             if let value { bytes = value.withUnsafeBytes { Array($0) } }
             stored.append(RecordHeader(key: text, value: bytes))
+        }
+        guard stored.count == headerCount else {
+            throw LogError(
+                .malformedRecord,
+                "the record at offset \(offset): expected \(headerCount) headers, found "
+                    + "\(stored.count): its file was cut")
         }
         return stored
     }

@@ -233,8 +233,8 @@ struct PartitionRecovery<S: Storage> {
             header: header, directory: directory, storage: storage)
         let timeFile = IndexFile<S, TimeIndex>(
             header: header, directory: directory, storage: storage)
-        let prefix = try await indexFile.loadPrefix()
-        let timePrefix = try await timeFile.loadPrefix()
+        let prefix = try await loadPrefix(of: indexFile)
+        let timePrefix = try await loadPrefix(of: timeFile)
         let file: S.File
         let content: MemoryBlock
         do throws(StorageError) {
@@ -309,6 +309,18 @@ struct PartitionRecovery<S: Storage> {
         return Recovered(
             active: active, index: scan.index, times: times, gaps: scan.gaps,
             indexPagesWritten: pages)
+    }
+
+    /// What could be read of the active segment's index. What is no file is moved out of the way, so
+    /// that the index can be written to.
+    private mutating func loadPrefix<Index: SegmentIndex>(
+        of file: IndexFile<S, Index>
+    ) async throws(LogError) -> IndexFile<S, Index>.Prefix {
+        var prefix = try await file.loadPrefix()
+        guard prefix.isForeign else { return prefix }
+        report.notes.append("\(prefix.problem ?? ""); it was moved to \(try await file.setAside())")
+        prefix.fileExists = false
+        return prefix
     }
 
     /// The newest watermark of a segment. A header whose identity is damaged is accepted when a

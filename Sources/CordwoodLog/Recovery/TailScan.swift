@@ -37,6 +37,8 @@ struct TailScan {
     /// A place that another scan began at, and whether this one came to exactly there.
     private let checkpoint: SegmentCursor?
     private var passedCheckpoint = false
+    /// Whether the place that the scan began at is the watermark's, and not as the watermark says.
+    private var beganAtOdds = false
 
     /// Scans `bytes`, a whole segment file. `index` holds the entries that could be read; those
     /// behind the watermark are dropped and found again.
@@ -51,12 +53,12 @@ struct TailScan {
             bytes, header: header, watermark: watermark, trusting: index, rules: rules,
             interval: interval,
             checkpoint: nil)
-        guard !gaps.isEmpty, keptEntries > 0 else { return }
+        guard !gaps.isEmpty || beganAtOdds, keptEntries > 0 else { return }
         let whole = TailScan(
             bytes, header: header, watermark: watermark,
             trusting: OffsetIndex(baseOffset: header.baseOffset), rules: rules, interval: interval,
             checkpoint: index.entries[..<keptEntries].last.map(index.cursor))
-        if whole.gaps.isEmpty || !whole.passedCheckpoint { self = whole }
+        if whole.gaps.isEmpty || !whole.passedCheckpoint || beganAtOdds { self = whole }
     }
 
     private init(
@@ -87,7 +89,12 @@ struct TailScan {
             if isBelowDurable && cursor.position >= durable.position {
                 isBelowDurable = false
                 if !Landmark(durable).matches(cursor, withChain: chainIsWhole) {
-                    quarantine(from: intervalStart, to: durable)
+                    // Between an entry and a watermark of one place there are no bytes to doubt.
+                    if intervalStart.position < durable.position {
+                        quarantine(from: intervalStart, to: durable)
+                    } else {
+                        beganAtOdds = true
+                    }
                 }
             }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[min(cursor.position, bytes.count)...])
@@ -122,13 +129,12 @@ struct TailScan {
         let groupEnd = watermark.map { $0.groupWasSynced ? $0.groupEnd : 0 } ?? Int.max
         guard cursor.position < groupEnd, cursor.position < bytes.count else { return false }
         let behind = watermark == nil ? cursor.position + 1 : min(groupEnd, bytes.count)
-        func firstBatch(from: Int) -> (position: Int, header: BatchHeader)? {
-            SegmentCursor.firstBatch(
-                in: UnsafeRawBufferPointer(rebasing: bytes[from...]),
-                minimumOffset: cursor.nextOffset, rules: rules
-            ).map { (from + $0.position, $0.header) }
-        }
-        guard let proof = firstBatch(from: behind) else { return false }
+        var budget = SearchBudget(for: bytes.count - behind)
+        let found = SegmentCursor.firstBatch(
+            in: UnsafeRawBufferPointer(rebasing: bytes[behind...]),
+            minimumOffset: cursor.nextOffset, rules: rules, within: &budget)
+        guard let found else { return false }
+        let proof = (position: behind + found.position, header: found.header)
         // Only a batch right behind the group tells with which offset the group ends.
         let groupEndPlace = Landmark(position: behind, nextOffset: proof.header.baseOffset)
         let rest = UnsafeRawBufferPointer(rebasing: bytes[cursor.position...])

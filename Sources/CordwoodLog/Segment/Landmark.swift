@@ -38,17 +38,20 @@ extension SegmentCursor {
     /// Bytes inside a damaged batch may look like a batch: a value can hold one. So a place is
     /// taken only when batches lead from it exactly to the next landmark. Where the damaged batch's
     /// own header still tells its length, and the chained checksum at the landmark agrees, the
-    /// chain goes on through the damage. O(bytes before the landmark) but for bytes made to
-    /// deceive.
+    /// chain goes on through the damage. O(bytes before the landmark); where these were made to
+    /// deceive, the search ends with its budget and finds nothing.
     func survivor(
         in bytes: UnsafeRawBufferPointer, before landmark: Landmark, rules: BatchRules
     ) -> (place: SegmentCursor, knowsChain: Bool)? {
         let count = min(bytes.count, landmark.position - position)
         guard count > 0 else { return nil }
         let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+        var budget = SearchBudget(for: bytes.count)
         var behind = self
         if behind.skip(bytes, rules),
-            behind.leads(to: landmark, through: bytes, from: position, rules, withChain: true)
+            behind.leads(
+                to: landmark, through: bytes, from: position, rules, withChain: true,
+                within: &budget)
         {
             return (behind, landmark.chain != nil)
         }
@@ -56,12 +59,15 @@ extension SegmentCursor {
         while start < bytes.count,
             let found = SegmentCursor.firstBatch(
                 in: UnsafeRawBufferPointer(rebasing: bytes[start...]), minimumOffset: nextOffset,
-                rules: rules)
+                rules: rules, within: &budget)
         {
             let place = SegmentCursor(
                 position: position + start + found.position, nextOffset: found.header.baseOffset,
                 chain: chain)
-            if place.leads(to: landmark, through: bytes, from: position, rules, withChain: false) {
+            if place.leads(
+                to: landmark, through: bytes, from: position, rules, withChain: false,
+                within: &budget)
+            {
                 return (place, false)
             }
             start += found.position + 1
@@ -85,11 +91,11 @@ extension SegmentCursor {
     /// `origin` in the file and end at the landmark, or where the file ends.
     private func leads(
         to landmark: Landmark, through bytes: UnsafeRawBufferPointer, from origin: Int,
-        _ rules: BatchRules, withChain: Bool
+        _ rules: BatchRules, withChain: Bool, within budget: inout SearchBudget
     ) -> Bool {
         var walk = self
         while walk.position < landmark.position, walk.position - origin < bytes.count {
-            guard
+            guard budget.spend(SearchBudget.headerBytes),
                 walk.skip(
                     UnsafeRawBufferPointer(rebasing: bytes[(walk.position - origin)...]), rules)
             else { return false }

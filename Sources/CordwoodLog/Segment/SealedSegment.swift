@@ -141,10 +141,11 @@ final class SealedSegment<S: Storage>: Sendable {
             }
             await file.close()
         } catch {
-            // A file that is gone is damage. Any other failure may pass: the records are there.
+            // A file that is gone, or something else in its place, is damage. Any other failure may
+            // pass: the records are there.
             var failure = LogError(error, while: "mapping \(path)")
             failure.resumeOffset = end.nextOffset
-            if error.code == .notFound { failure.code = .damaged }
+            if error.code == .notFound || error.code == .wrongKind { failure.code = .damaged }
             throw failure
         }
         throw LogError(

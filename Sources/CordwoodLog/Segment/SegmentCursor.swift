@@ -38,10 +38,11 @@ struct SegmentCursor: Equatable {
     }
 
     /// The place of the first sound batch in `bytes` whose base offset is `minimumOffset` or more:
-    /// where reading can go on behind damage. O(bytes); the CRC runs only where a header is
-    /// plausible.
+    /// where reading can go on behind damage. O(bytes), and the budget at most; the CRC runs only
+    /// where a header is plausible.
     static func firstBatch(
-        in bytes: UnsafeRawBufferPointer, minimumOffset: Int64, rules: BatchRules
+        in bytes: UnsafeRawBufferPointer, minimumOffset: Int64, rules: BatchRules,
+        within budget: inout SearchBudget
     ) -> (position: Int, header: BatchHeader)? {
         guard bytes.count >= BatchHeader.byteCount else { return nil }
         for start in 0...(bytes.count - BatchHeader.byteCount) {
@@ -50,8 +51,11 @@ struct SegmentCursor: Equatable {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
             guard let header = BatchHeader(rest), header.baseOffset >= minimumOffset,
                 // Offsets inside one segment fit in 31 bits behind its base.
-                header.baseOffset - minimumOffset <= Int64(Int32.max)
+                header.baseOffset - minimumOffset <= Int64(Int32.max),
+                header.problem(
+                    available: rest.count, expectedOffset: header.baseOffset, rules: rules) == nil
             else { continue }
+            guard budget.spend(header.totalByteCount) else { return nil }
             var cursor = SegmentCursor(
                 position: 0, nextOffset: header.baseOffset, chain: BatchChain(value: 0))
             if (try? cursor.next(in: rest, rules: rules)) != nil { return (start, header) }

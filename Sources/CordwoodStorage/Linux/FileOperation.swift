@@ -51,13 +51,30 @@ protocol FileLoop: SerialExecutor {
 
     /// Takes over an operation. May be called on any thread; never blocks.
     func start(_ operation: any FileOperation)
+
+    /// Takes over an operation of a caller on the loop's thread that has other work to do: it is
+    /// begun before this returns, or as soon as can be. Never blocks.
+    func startAtOnce(_ operation: any FileOperation)
+
+    /// Queues a job for the loop's thread, behind those that are there.
+    func add(_ job: QueuedJob)
+
+    /// Whether this is the loop's thread.
+    var isCurrent: Bool { get }
 }
 
-/// A job waiting for its turn on an executor, which it keeps alive until it has run: the runtime
-/// itself holds executors without counting.
-struct QueuedJob<Executor: SerialExecutor>: Sendable {
-    let job: UnownedJob
-    let executor: Executor
+/// Something that waits for its turn on a loop's thread.
+enum QueuedJob: Sendable {
+    /// The executor is kept alive until the job has run: the runtime itself holds executors without
+    /// counting.
+    case job(UnownedJob, any SerialExecutor)
+    case work(@Sendable () -> Void)
 
-    func run() { job.runSynchronously(on: executor.asUnownedSerialExecutor()) }
+    func run() {
+        switch self {
+        case .job(let job, let executor):
+            job.runSynchronously(on: executor.asUnownedSerialExecutor())
+        case .work(let work): work()
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import CCordwoodMaps
 import Glibc
 
 extension LinuxFile {
@@ -5,8 +6,9 @@ extension LinuxFile {
     /// kernel's own readahead serves them.
     private static let readAheadBytes = 16 << 20
 
-    /// Throws `.failed` when the file has fewer than `count` bytes, since touching a page behind
-    /// the end would kill the process.
+    /// Throws `.failed` when the file has fewer than `count` bytes. Where it is cut later, or the
+    /// disk cannot read a page, the page becomes zeros: nothing that a reader would take for data,
+    /// and no SIGBUS.
     public func map(count: Int) async throws(StorageError) -> MemoryBlock {
         precondition(count >= 0, "cannot map \(count) bytes")
         let descriptor = try openDescriptor("mmap")
@@ -21,9 +23,14 @@ extension LinuxFile {
             if count == 0 { return MemoryBlock(count: 0) }
             let base = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor.number, 0)
             guard let base, base != MAP_FAILED else { throw Errno(errno).on(path, "mmap") }
+            guard cordwood_maps_watch(base, count) else {
+                munmap(base, count)
+                throw Errno(ENOMEM).on(path, "mmap")
+            }
             // Only advice: a map without it works as well.
             if count <= Self.readAheadBytes { _ = madvise(base, count, Int32(MADV_WILLNEED)) }
             return MemoryBlock(adopting: base, count: count) { base, count in
+                cordwood_maps_forget(base)
                 munmap(base, count)
             }
         }

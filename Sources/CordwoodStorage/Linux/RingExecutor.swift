@@ -9,13 +9,16 @@ import Synchronization
 /// everything in flight has completed.
 final class RingExecutor: FileLoop {
     private let inbox: RingInbox
+    private let companion: WorkerPool
+    private let companionIsFree = Flag(true)
 
-    var threadCount: Int { 1 }
+    var threadCount: Int { 1 + companion.threadCount }
 
     /// Starts the thread and its ring; throws the kernel's number where either is refused.
     init() async throws(Errno) {
         let inbox = try RingInbox()
         self.inbox = inbox
+        companion = try WorkerPool(named: "cordwood-sync", threadCount: 1)
         // The ring is made on the thread that will use it, which lets the kernel skip its locks.
         let started: Result<Void, Errno> = await withCheckedContinuation { continuation in
             do throws(Errno) {
@@ -39,12 +42,38 @@ final class RingExecutor: FileLoop {
     deinit { inbox.stop() }
 
     func enqueue(_ job: consuming ExecutorJob) {
-        inbox.add(QueuedJob(job: UnownedJob(job), executor: self))
+        add(.job(UnownedJob(job), self))
     }
+
+    func add(_ job: QueuedJob) { inbox.add(job) }
 
     func isIsolatingCurrentContext() -> Bool? { inbox.isCurrentThread }
 
+    var isCurrent: Bool { inbox.isCurrentThread }
+
     func start(_ operation: any FileOperation) { inbox.add(operation) }
+
+    /// A companion makes the calls of one operation while this thread works: the kernel would have
+    /// a thread of its own make them, one after the other, with a change of threads between. What
+    /// comes while the companion is busy goes through the ring.
+    func startAtOnce(_ operation: any FileOperation) {
+        let (isFree, _) = companionIsFree.value.compareExchange(
+            expected: true, desired: false, ordering: .acquiring)
+        guard isFree, operation.quickByteCount != nil else {
+            if isFree { companionIsFree.value.store(true, ordering: .releasing) }
+            return start(operation)
+        }
+        companion.submit { [companionIsFree] in
+            operation.runBlocking()
+            companionIsFree.value.store(true, ordering: .releasing)
+        }
+    }
+}
+
+/// An atomic that closures can share.
+private final class Flag: Sendable {
+    let value: Atomic<Bool>
+    init(_ value: Bool) { self.value = Atomic(value) }
 }
 
 /// What other threads, and the loop's own jobs, hand to a ``RingLoop``.
@@ -53,7 +82,7 @@ final class RingExecutor: FileLoop {
 /// one, and of many additions from outside the first alone does.
 final class RingInbox: Sendable {
     struct Contents {
-        var jobs: [QueuedJob<RingExecutor>] = []
+        var jobs: [QueuedJob] = []
         var operations: [any FileOperation] = []
         var isStopping = false
         fileprivate var loopSleeps = false
@@ -78,7 +107,7 @@ final class RingInbox: Sendable {
 
     var isCurrentThread: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    func add(_ job: QueuedJob<RingExecutor>) {
+    func add(_ job: QueuedJob) {
         let wakes = contents.withLock {
             $0.jobs.append(job)
             return $0.loopSleeps.take()
@@ -101,13 +130,21 @@ final class RingInbox: Sendable {
     }
 
     /// Exchanges the queued jobs against an empty array, whose memory is used again.
-    func take(jobs: inout [QueuedJob<RingExecutor>]) {
+    func take(jobs: inout [QueuedJob]) {
         contents.withLock { swap(&$0.jobs, &jobs) }
     }
 
     /// Exchanges the started operations against an empty array, whose memory is used again.
     func take(operations: inout [any FileOperation]) {
         contents.withLock { swap(&$0.operations, &operations) }
+    }
+
+    /// Returns as soon as something was added, or when the time is over.
+    func waitBriefly(nanoseconds: UInt64) {
+        let end = SystemClock.nanoseconds + nanoseconds
+        while contents.withLock({ $0.isEmpty }) && SystemClock.nanoseconds < end {
+            for _ in 0..<16 { cordwood_pause() }
+        }
     }
 
     /// True when the loop may sleep: nothing was added; whoever adds something now wakes it.

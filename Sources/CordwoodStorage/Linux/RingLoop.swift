@@ -12,6 +12,10 @@ struct RingLoop: ~Copyable {
     static let maximumChain = 64
     private static let maximumInFlight = Ring.completionCapacity - 1
     private static let wakeTag = UInt64.max
+    /// How long the thread looks out for more before it sleeps, after it has served somebody, who
+    /// often asks for the next thing at once: waking a thread takes longer than that on a virtual
+    /// machine. Most that an idle storage costs is one such wait.
+    private static let patienceNanoseconds: UInt64 = 30_000
 
     /// An operation whose chain is with the kernel.
     private struct Flight {
@@ -34,6 +38,8 @@ struct RingLoop: ~Copyable {
     // The kernel writes the count of wake-ups here.
     private let wakeCount: UnsafeMutablePointer<UInt64>
     private var wakeIsArmed = false
+    /// An operation that somebody waited for has ended since the last time that nothing was to do.
+    private var hasServed = false
 
     init(ring: consuming Ring, inbox: RingInbox) {
         self.ring = ring
@@ -46,7 +52,7 @@ struct RingLoop: ~Copyable {
 
     /// Runs until the inbox is told to stop and nothing is in flight.
     mutating func run() {
-        var jobs: [QueuedJob<RingExecutor>] = []
+        var jobs: [QueuedJob] = []
         var operations: [any FileOperation] = []
         armWake()
         while wakeIsArmed || stepsInFlight > 0 || !waiting.isEmpty {
@@ -58,6 +64,10 @@ struct RingLoop: ~Copyable {
             for operation in operations { waiting.append(operation) }
             operations.removeAll(keepingCapacity: true)
             admit()
+            if hasServed {
+                hasServed = false
+                inbox.waitBriefly(nanoseconds: Self.patienceNanoseconds)
+            }
             let sleeps = inbox.prepareToSleep()
             // A turn that ran its operation directly asks the kernel for nothing.
             if sleeps || stepsInFlight > 0 || ring.preparedSubmissions > 0 {
@@ -94,6 +104,7 @@ struct RingLoop: ~Copyable {
     private mutating func runDirectly(_ operation: any FileOperation) {
         let start = SystemClock.nanoseconds
         operation.runBlocking()
+        hasServed = true
         directRuns.note(nanoseconds: SystemClock.nanoseconds - start)
     }
 
@@ -163,6 +174,7 @@ struct RingLoop: ~Copyable {
     private mutating func endChain(of flight: Int) {
         guard let operation = flights[flight].take()?.operation else { return }
         freeFlights.append(flight)
+        if !operation.isBackground { hasServed = true }
         // An operation that goes on was there before those that wait.
         if !operation.endChain() { waiting.prepend(operation) }
     }

@@ -8,7 +8,7 @@ final class ThreadExecutor: FileLoop {
     static let workerCount = 4
 
     private struct Queue {
-        var jobs: [QueuedJob<ThreadExecutor>] = []
+        var jobs: [QueuedJob] = []
         var isStopping = false
     }
 
@@ -32,24 +32,29 @@ final class ThreadExecutor: FileLoop {
     deinit { shared.queue.updateAndWakeAll { $0.isStopping = true } }
 
     func enqueue(_ job: consuming ExecutorJob) {
-        let queued = QueuedJob(job: UnownedJob(job), executor: self)
+        add(.job(UnownedJob(job), self))
+    }
+
+    func add(_ job: QueuedJob) {
         shared.queue.update {
-            $0.jobs.append(queued)
+            $0.jobs.append(job)
             return true
         }
     }
 
-    func isIsolatingCurrentContext() -> Bool? {
-        shared.thread.load(ordering: .relaxed) == UInt(pthread_self())
-    }
+    func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+    var isCurrent: Bool { shared.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     func start(_ operation: any FileOperation) {
         workers.submit { operation.runBlocking() }
     }
 
+    func startAtOnce(_ operation: any FileOperation) { start(operation) }
+
     private static func serve(_ shared: Shared) {
         shared.thread.store(UInt(pthread_self()), ordering: .relaxed)
-        var jobs: [QueuedJob<ThreadExecutor>] = []
+        var jobs: [QueuedJob] = []
         while true {
             let isEnd = shared.queue.wait { queue -> Bool? in
                 if queue.jobs.isEmpty { return queue.isStopping ? true : nil }

@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 
+@testable import Cordwood
 @testable import CordwoodCLI
 
 @Suite struct TopicInspectTests {
@@ -47,6 +48,85 @@ import Testing
         #expect(json.output.contains("\"key\":\"b\",\"value\":\"birch\""))
         #expect(json.lines.dropLast().allSatisfy { $0.hasPrefix("{\"kind\":\"") })
         #expect(folder.snapshot("database") == before)
+    }
+
+    /// A topic with a committed, an aborted and an open transaction and an idempotent producer.
+    private func fillWithTransactions() async throws {
+        let database = try await Database.open(at: database)
+        let topic = try await database.topic("events")
+        let producer = try await database.producer(transactionalID: "till")
+        for (text, commits) in [("sold", true), ("returned", false)] {
+            try await producer.begin()
+            _ = try await producer.append([Record(text)], to: topic)
+            if commits { try await producer.commit() } else { try await producer.abort() }
+        }
+        let plain = ProducerSequence(producerID: 900, epoch: 3, baseSequence: 7)
+        _ = try await topic[0].log.append(
+            [Record("counted")], producer: plain, acknowledge: .durable)
+        try await topic[0].log.roll()
+        let open = ProducerSequence(
+            producerID: 901, epoch: 0, baseSequence: 0, isTransactional: true)
+        _ = try await topic[0].log.append(
+            [Record("in the cart")], producer: open, acknowledge: .durable)
+        try await database.close()
+    }
+
+    @Test func printsProducersAndTransactions() async throws {
+        try await fillWithTransactions()
+        let before = folder.snapshot("database")
+        let plain = try inspect("events")
+        #expect(plain.status == 0, "\(plain)")
+        for kind in ["transaction", "producer", "producerSnapshot", "timeEntry"] {
+            #expect(!plain.output.contains(" \(kind) "), "\(kind)")
+        }
+        let found = try inspect("events", "--producers", "--transactions", "--index")
+        #expect(found.status == 0, "\(found)")
+        let log = "topics/events/0/00000000000000000000"
+        let second = "topics/events/0/00000000000000000005"
+        for words in [
+            "transaction state=committed producerID=0 producerEpoch=0 coordinatorEpoch=0 "
+                + "firstOffset=0 lastOffset=1 lastStableOffset=2",
+            "transaction state=aborted producerID=0 producerEpoch=0 coordinatorEpoch=0 "
+                + "firstOffset=2 lastOffset=3 lastStableOffset=4",
+            "topics/events/0 transaction state=open producerID=901 producerEpoch=0 firstOffset=5",
+            "\(second).snapshot@0 producerSnapshot offset=5 segment=5 producers=2 aborted=0",
+            "\(second).snapshot@64 producer producerID=0 epoch=0 lastSequence=1 "
+                + "batches=0-0@0,1-1@2 coordinatorEpoch=0",
+            "producer producerID=900 epoch=3 lastSequence=7 batches=7-7@4",
+            "topics/events/0 producer producerID=901 epoch=0 lastSequence=0 batches=0-0@5 "
+                + "transactionStart=5",
+            "topics/events/0 producers offset=6 producers=3 complete=true",
+            "\(log).timeindex@40 timeEntry timestamp=-1 offset=0",
+            "\(log).txnindex@0 transactionIndex entries=1 end=5 lastStableOffset=5",
+            "\(log).txnindex@64 abortedTransaction producerID=0 firstOffset=2 lastOffset=3",
+        ] { #expect(found.output.contains(words), "\(words)\n\(found.output)") }
+        let json = try inspect("events", "--producers", "--transactions", "--index", "--json")
+        for words in [
+            "{\"kind\":\"transaction\",\"path\":\"topics/events/0\",\"state\":\"open\","
+                + "\"producerID\":901",
+            "{\"kind\":\"timeEntry\",\"path\":\"\(log).timeindex\",\"at\":40,\"timestamp\":-1",
+            "{\"kind\":\"abortedTransaction\",\"path\":\"\(log).txnindex\",\"at\":64,"
+                + "\"producerID\":0,\"firstOffset\":2",
+        ] { #expect(json.output.contains(words), "\(words)\n\(json.output)") }
+        #expect(folder.snapshot("database") == before)
+    }
+
+    @Test(arguments: ["index", "timeindex", "txnindex", "snapshot"])
+    func whatLiesBesideTheSegmentsIsVerified(suffix: String) async throws {
+        try await fillWithTransactions()
+        let name = suffix == "snapshot" ? "00000000000000000005" : "00000000000000000000"
+        let file = "database/topics/events/0/\(name).\(suffix)"
+        var bytes = TemporaryDirectory.contents(of: folder(file))
+        bytes[bytes.count - 1] ^= 1
+        folder.write(file, bytes)
+        let verified = try CommandProcess.run("topic", "verify", database)
+        #expect(verified.status == 2 && verified.output.contains(".\(suffix)"), "\(verified)")
+        // All else is shown.
+        let found = try inspect("events", "--records", "--producers", "--transactions")
+        #expect(found.status == 2 && found.output.contains(" damage problem="), "\(found)")
+        #expect(found.output.contains("value=\"in the cart\""))
+        #expect(found.output.contains("transaction state=open producerID=901"))
+        #expect(TemporaryDirectory.contents(of: folder(file)) == bytes)
     }
 
     @Test func picksPartitionsAndSegments() throws {

@@ -138,6 +138,23 @@ import Testing
         #expect(try Codec.zstd.inflated(good) == [0x61])
     }
 
+    /// A library may read frames of formats before the one that RFC 8878 describes.
+    @Test func zstdFramesOfOldFormatsAreRefused() throws {
+        let good = CompressionType.zstd().compressed(sample)
+        for magic in [0x1E, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x29] as [UInt8] {
+            var old = good
+            old[0] = magic
+            expectCorrupt(.zstd, old, "no zstd frame")
+            // Nor behind a sound one.
+            expectCorrupt(.zstd, good + old, "at byte \(good.count)")
+        }
+        let skipped: [UInt8] = [0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]
+        #expect(try Codec.zstd.inflated(skipped + good + skipped) == sample)
+        #expect(throws: CompressionProblem.truncated) {
+            try Codec.zstd.inflated(good + skipped.dropLast())
+        }
+    }
+
     /// The window is no allocation: a frame may ask for 2 GiB and be small.
     @Test func aHugeZstdWindowCostsNothing() throws {
         let frame: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xA8, 0x09, 0x00, 0x00, 0x61]

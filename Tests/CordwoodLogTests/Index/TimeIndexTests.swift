@@ -117,6 +117,22 @@ import Testing
         }
     }
 
+    /// Recovery cuts the file at the end while it is still mapped; a length may lead beyond.
+    @Test func nothingBehindTheEndIsTouched() throws {
+        var image = SegmentImage()
+        for time in 1...3 as ClosedRange<Int64> {
+            try image.append([Record(value: [1, 2, 3], timestamp: time)])
+        }
+        var end = image.end
+        end.position -= 10
+        var times = TimeIndex(baseOffset: image.header.baseOffset)
+        image.bytes.withUnsafeBytes {
+            times.extend(
+                through: $0, along: image.index(interval: 1 << 20), to: end, rules: .appended)
+        }
+        #expect(times.maxTimestamp == 2)
+    }
+
     @Test func entriesOutOfOrderAreRefused() {
         for (timestamp, offset, isTaken) in [
             (-2, 1, false), (5, 0, false), (4, 1, false), (5, 1, true), (6, 1, true),

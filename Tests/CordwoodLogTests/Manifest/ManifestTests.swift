@@ -35,6 +35,13 @@ import Testing
         #expect(manifest.active == .init(id: id(10), createdAt: 2))
     }
 
+    /// Nobody could ever step behind damage of no bytes.
+    @Test func aQuarantineOfNoBytesIsNone() throws {
+        let none = Gap(positions: 5000..<5000, offsets: 0..<1)
+        let manifest = try apply([.add(id(0), createdAt: 1), .quarantine(id(0), none)])
+        #expect(manifest.active?.gaps.isEmpty == true)
+    }
+
     @Test func contradictionsAreRefused() async throws {
         for wrong in [
             [.add(id(30, 1), createdAt: 0)], [.seal(info(20, 30))], [.seal(info(30, 30))],

@@ -58,7 +58,7 @@ private struct Producers {
 }
 
 extension PartitionLog {
-    fileprivate func checkpoint(every bytes: Int) { checkpointBytes = bytes }
+    func checkpoint(every bytes: Int) { checkpointBytes = bytes }
 }
 
 /// What the batches of a whole log say, worked out the plain way.

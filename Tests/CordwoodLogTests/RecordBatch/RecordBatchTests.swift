@@ -295,21 +295,4 @@ import Testing
                 .encode([Record(value: [1], timestamp: stamp)], now: 1000)
         }
     }
-
-    /// With the log's clock, whatever the producer says, every record has the time of the append.
-    @Test func theLogStampsRecords() throws {
-        var configuration = LogConfiguration()
-        configuration.messageTimestampType = .logAppendTime
-        for type in [CompressionType.uncompressed, .zstd()] {
-            configuration.compressionType = type
-            let batch = try RecordBatchEncoder(configuration).encode(
-                (0..<50).map { Record(value: [1, 2, 3], timestamp: Int64($0) * 1000) }, now: 77)[0]
-            let header = try #require(BatchHeader(batch.block.unsafeBytes))
-            #expect(header.isLogAppendTime && header.maxTimestamp == 77)
-            var cursor = SegmentCursor(position: 0, nextOffset: 0, chain: BatchChain(value: 0))
-            _ = try cursor.next(in: batch.block.unsafeBytes)
-            let records = try RecordBatch(verified: header, MemorySlice(batch.block)).records()
-            #expect(records.allSatisfy { $0.timestamp == 77 } && records.count == 50)
-        }
-    }
 }

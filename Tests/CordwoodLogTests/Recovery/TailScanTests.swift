@@ -72,6 +72,30 @@ import Testing
         }
     }
 
+    /// An index entry of an earlier life, or a watermark that lies, at one and the same place: a gap
+    /// of no bytes, which no reader would get past, is never made.
+    @Test func anEntryAtTheWatermarkThatContradictsIt() throws {
+        let image = try SegmentImage(batches: 8)
+        let mark = watermark(image, durable: 4, groupEnd: 4)
+        var index = image.index(interval: 1)
+        index.removeAll(behind: image.places[3].position)
+        var place = image.places[4]
+        place.chain = BatchChain(value: 7)
+        index.append(place)
+        // The batches from the start on agree with the watermark.
+        let whole = scan(image.bytes, image, mark, index: index)
+        #expect(whole.gaps.isEmpty && whole.cursor == image.end)
+        #expect(whole.scannedFrom == SegmentHeader.byteCount)
+        // The watermark alone lies, and is at the segment's start.
+        var lying = watermark(image, durable: 0, groupEnd: 0)
+        lying.durable.nextOffset += 5
+        for index in [nil, image.index(interval: 1)] {
+            let found = scan(image.bytes, image, lying, index: index)
+            #expect(found.gaps.allSatisfy { !$0.positions.isEmpty })
+            #expect(found.cursor.nextOffset >= image.end.nextOffset)
+        }
+    }
+
     /// Rule 2: reserved space is the end, and nothing is reported.
     @Test func zerosAreTheEnd() throws {
         let image = try SegmentImage(batches: 4)

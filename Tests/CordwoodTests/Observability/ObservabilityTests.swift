@@ -63,11 +63,79 @@ import Testing
         #expect(bytes.totalValue == Int64(orders.statistics.appendedBytes))
         let recovery = try metrics.expectTimer("cordwood_recovery_seconds", dimensions)
         #expect(recovery.values.count == 1)
-        await database.recordGauges()
+        try await database.recordGauges()
         #expect(try gauge("cordwood_segments") == 1 && gauge("cordwood_end_offset") == 10)
         #expect(try gauge("cordwood_log_bytes") == Double(orders[0].byteCount))
         #expect(try gauge("cordwood_read_only") == 0 && gauge("cordwood_poisoned") == 0)
         try await database.close()
+    }
+
+    /// Deleting, compacting, and how far consumers are behind.
+    @Test func maintenanceAndLag() async throws {
+        let database = try await open()
+        var configuration = LogConfiguration(segmentBytes: 6000, maxMessageBytes: 1000)
+        configuration.cleanupPolicy = [.compact, .delete]
+        let orders = try await database.topic("orders", .init(partitions: 2, log: configuration))
+        for number in 0..<40 {
+            _ = try await orders[0].append(
+                [Record(key: [UInt8(number % 3)], value: [UInt8](repeating: 1, count: 300))])
+        }
+        try await database.recordGauges()
+        let cleanable = try gauge("cordwood_cleanable_bytes")
+        #expect(try #require(cleanable) > 6000)
+        _ = try await orders[0].compact(force: true)
+        let passes = try metrics.expectTimer("cordwood_compaction_seconds", dimensions)
+        #expect(passes.values.count == 1)
+        let read = try metrics.expectCounter("cordwood_compacted_bytes_total", dimensions)
+        #expect(read.totalValue == Int64(orders[0].statistics.compactedBytes))
+        let before = orders[0].segmentCount
+        _ = try await orders[0].append([Record(key: [9], value: [1])])
+        _ = try await orders[0].deleteRecords(before: orders[0].endOffset - 1)
+        let deleted = try metrics.expectCounter("cordwood_deleted_segments_total", dimensions)
+        #expect(deleted.totalValue == Int64(before - orders[0].segmentCount))
+        #expect(deleted.totalValue > 0)
+        // No group, no gauge; then one that has come to one partition's start only.
+        let group = try await database.consumerGroup("shop")
+        try await group.commit([TopicPartition("orders", 0): CommittedOffset(0)])
+        try await database.recordGauges()
+        let lag = try metrics.expectGauge(
+            "cordwood_group_lag_records",
+            [("group", "shop"), ("topic", "orders"), ("partition", "0")])
+        #expect(lag.lastValue == 1)
+        #expect(throws: (any Error).self) {
+            try metrics.expectGauge(
+                "cordwood_group_lag_records",
+                [("group", "shop"), ("topic", "orders"), ("partition", "1")])
+        }
+        try await database.close()
+    }
+
+    /// Logs that were open before are told of, too, with what opening them found.
+    @Test func logsThatAreOpenAreObserved() async throws {
+        let database = try await Database.open(on: storage)
+        let orders = try await database.topic("orders")
+        let lines = lines
+        await database.observe(
+            logger: Logger(label: "test") { _ in Recording(lines: lines) }, metrics: metrics)
+        let recovery = try metrics.expectTimer("cordwood_recovery_seconds", dimensions)
+        #expect(recovery.values.count == 1)
+        _ = try await orders.append([Record("a")])
+        #expect(
+            try metrics.expectTimer("cordwood_append_seconds", dimensions).values.count == 1)
+        try await database.close()
+    }
+
+    /// Each thing that happens is told once, whatever fails behind it.
+    @Test func eachEventIsToldOnce() async throws {
+        let database = try await open()
+        let orders = try await database.topic("orders")
+        storage.inject(Fault(.inputOutput, at: 1, of: .sync))
+        for _ in 0..<3 {
+            await #expect(throws: LogError.self) { _ = try await orders.append([Record("lost")]) }
+        }
+        _ = try await database.maintain()
+        try? await database.close()
+        #expect(lines.all.withLock { $0.count { $0.0 == .critical } } == 1)
     }
 
     @Test func trouble() async throws {
@@ -77,7 +145,7 @@ import Testing
         await #expect(throws: LogError.self) { _ = try await orders.append([Record("lost")]) }
         #expect(try gauge("cordwood_poisoned") == 1)
         #expect(lines.all.withLock { $0.contains { $0.0 == .critical && $0.1.contains("orders") } })
-        await database.recordGauges()
+        try await database.recordGauges()
         #expect(try gauge("cordwood_poisoned") == 1)
     }
 

@@ -1,0 +1,44 @@
+import CordwoodLog
+import CordwoodStorage
+
+/// What the registry tells an observer.
+extension Registry {
+    func observe(_ observer: DatabaseObserver) async {
+        self.observer = observer
+        // The internal topics may be open, and whatever else was opened before.
+        for (log, opening) in zip(logs, openings) { await opening.tell(observer, of: log) }
+    }
+
+    func openPartitions() -> [TopicPartition: any Log] {
+        var found: [TopicPartition: any Log] = [:]
+        for (log, opening) in zip(logs, openings) where opening.place.kind == "topic" {
+            found[TopicPartition(opening.place.name, opening.place.partition)] = log
+        }
+        return found
+    }
+
+    func recordGauges() async -> DatabaseObserver? {
+        guard let observer else { return nil }
+        // Logs that are opened meanwhile are for the next time.
+        for (log, opening) in zip(logs, openings) {
+            observer.measured(
+                opening.place,
+                LogGauges(
+                    segments: log.segmentCount, bytes: log.byteCount,
+                    startOffset: log.startOffset, endOffset: log.endOffset,
+                    durableOffset: log.durableOffset,
+                    cleanableBytes: log.configuration.cleanupPolicy.contains(.compact)
+                        ? await log.cleanableBytes : 0,
+                    health: log.health))
+        }
+        return observer
+    }
+}
+
+extension Registry.Opening {
+    /// Tells of the opening, and has the log tell of what it does from now on.
+    func tell(_ observer: DatabaseObserver, of log: any Log) async {
+        await log.observe(observer.observer(place))
+        observer.opened(place, log.recovery, duration)
+    }
+}
