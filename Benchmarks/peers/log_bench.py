@@ -28,7 +28,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 3)))
     # make sets SECONDS by that name; a shell's own counts on.
     parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--only", nargs="+", help="appends, written, peers, small, opening")
+    parser.add_argument(
+        "--only", nargs="+",
+        help="appends, written, small, records, peers, compaction, opening")
     parser.add_argument("--producers", type=int, nargs="+", default=PRODUCERS)
     parser.add_argument("--records", type=int, nargs="+", default=RECORDS)
     parser.add_argument("--core", type=int, default=(os.cpu_count() or 1) - 1)
@@ -114,6 +116,31 @@ def peers(run: Run) -> list[dict]:
     return cells
 
 
+def records(run: Run) -> list[dict]:
+    """Encoding, verifying and decoding on one core, without a log: a line for each codec."""
+    print("bench-log: records and codecs on one core", flush=True)
+    words = ["taskset", "-c", str(run.arguments.core), run.arguments.bench, "records"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"bench-log: {' '.join(words)}: {done.stderr[-400:]}", file=sys.stderr)
+        return []
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def compactions(run: Run) -> list[dict]:
+    """Beside a plain copy of the same bytes, and what appends meet meanwhile."""
+    found = []
+    for record in (100, 1024, 16384):
+        options = ["--record-bytes", record, "--seconds", run.arguments.seconds]
+        options += ["--megabytes", 512 if run.arguments.seconds < 4 else 1024]
+        lines = run.rounds(
+            f"compaction, records of {record} bytes", lambda: run.bench("compact", *options)
+        )
+        if lines:
+            found.append({"record": record, "lines": lines})
+    return found
+
+
 def openings(run: Run) -> list[dict]:
     """20 partitions with as much as fits, and 10,000 segments."""
     short = run.arguments.seconds < 4
@@ -160,6 +187,10 @@ def main():
             "100-byte records in batches of 1,000 on one core",
             lambda: run.append(1, 100, 100_000, "written", core=arguments.core),
         )
+    if wanted("records"):
+        results["records"] = records(run)
+    if wanted("compaction"):
+        results["compaction"] = compactions(run)
     if wanted("peers"):
         results["peers"] = peers(run)
     if wanted("opening"):
