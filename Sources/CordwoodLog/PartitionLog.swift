@@ -45,8 +45,6 @@ public actor PartitionLog<S: Storage>: Log {
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []
     private(set) var isCommitting = false
-    /// The last group, until those who wait for it are told.
-    private var written: WrittenGroup?
     var failure: LogError?
     private(set) var isClosing = false
     /// Appends that wait for room in the queue, in the order in which they came.
@@ -193,35 +191,23 @@ extension PartitionLog {
     }
 
     /// Writes groups until the queue is empty or a write fails.
-    ///
-    /// The next group is sent before the waiters of the one that was written are told, so that the
-    /// disk works while this thread does: with many producers telling takes as long as a sync.
     private func commitGroups() async {
-        await structure.acquire()
         while failure == nil {
             // What came while a group was written goes with the next one.
             receiveArrivals()
-            if structure.isWanted {
-                finishWritten()
-                structure.release()
-                await structure.acquire()
-                continue
+            if commit.isEmpty { break }
+            await structure.acquire()
+            if failure == nil {
+                do throws(StorageError) { try await commitGroup() } catch {
+                    _ = await stop(after: error)
+                }
             }
-            if commit.isEmpty {
-                finishWritten()
-                // Whoever was told may have made room for others.
-                if commit.isEmpty { break }
-            }
-            do throws(StorageError) { try await commitGroup() } catch {
-                finishWritten()
-                _ = await stop(after: error)
-            }
+            structure.release()
+            resumeGroupWaiters()
+            admitWaiters()
         }
-        finishWritten()
-        structure.release()
         isCommitting = false
         resumeGroupWaiters()
-        admitWaiters()
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters = []
     }
@@ -233,9 +219,8 @@ extension PartitionLog {
         try await noteProducers()
         let entries = commit.takeGroup(
             room: roomInSegment, offsets: offsetsInSegment, limits: limits)
+        if commit.isEmpty && entries.isEmpty { return }
         guard !entries.isEmpty else {
-            finishWritten()
-            if commit.isEmpty { return }
             do throws(StorageError) { return try await rollLocked() } catch {
                 _ = await stop(after: error, rolling: true)
                 return
@@ -257,25 +242,20 @@ extension PartitionLog {
         do throws(StorageError) {
             let start = observer?.now()
             try await active.write(
-                entries.map(\.batch), to: group.end, times: times, sync: group.isSynced,
-                meanwhile: written == nil ? nil : { self.finishWritten() })
+                entries.map(\.batch), to: group.end, times: times, sync: group.isSynced)
             if let observer, let start {
                 observer.tell(of: entries, synced: group.isSynced, since: start)
             }
         } catch {
-            finishWritten()
             let reason = await stop(
                 after: error, neededBytes: entries.reduce(0) { $0 + $1.batch.byteCount },
                 loses: entries.contains { $0.acknowledge == .memory })
             for entry in entries { entry.waiter?.fail(reason) }
             return
         }
-        written = group
-        try await keepUp()
-    }
-
-    /// What the published batches leave to be done that waits for the disk.
-    private func keepUp() async throws(StorageError) {
+        publish(group)
+        tell(group)
+        startWorkAhead()
         do throws(StorageError) { try await writeIndexPages(includingLast: false) } catch {
             // The pages wait; the segment has everything that they are made of.
             if !error.isFullDisk { throw error }
@@ -283,19 +263,12 @@ extension PartitionLog {
         await checkpointProducers()
     }
 
-    /// Shows readers the group that was written last, and tells all who wait for it.
-    private func finishWritten() {
-        guard let group = written else { return }
-        written = nil
-        publish(group)
+    private func tell(_ group: WrittenGroup) {
         let now = observer?.now()
         for case let waiter? in group.entries.lazy.map(\.waiter) {
             if let now, let since = waiter.since { observer?.appended(now - since) }
             waiter.succeed()
         }
-        resumeGroupWaiters()
-        admitWaiters()
-        startWorkAhead()
     }
 
     private func publish(_ group: WrittenGroup) {

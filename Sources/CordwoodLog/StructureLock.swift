@@ -18,9 +18,6 @@ final class StructureLock {
         await withCheckedContinuation { waiters.append($0) }
     }
 
-    /// Whether somebody waits for it.
-    var isWanted: Bool { !waiters.isEmpty }
-
     func release() {
         if waiters.isEmpty { isHeld = false } else { waiters.removeFirst().resume() }
     }

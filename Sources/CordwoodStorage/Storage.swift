@@ -80,13 +80,6 @@ public protocol StorageFile: AnyObject, Sendable {
     /// assumed durable.
     func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError)
 
-    /// As ``write(_:thenSync:)``, and does `work` on the caller's thread while the bytes are on
-    /// their way; not at all where they cannot be sent. For a caller that is isolated to the
-    /// storage's executor.
-    func write(
-        _ writes: [FileWrite], thenSync: Bool, meanwhile work: () -> Void
-    ) async throws(StorageError)
-
     /// Reads `count` bytes at `position`; fewer only where the file ends.
     func read(at position: Int, count: Int) async throws(StorageError) -> MemoryBlock
 
@@ -123,13 +116,6 @@ public protocol StorageFile: AnyObject, Sendable {
 }
 
 extension StorageFile {
-    public func write(
-        _ writes: [FileWrite], thenSync: Bool, meanwhile work: () -> Void
-    ) async throws(StorageError) {
-        work()
-        try await write(writes, thenSync: thenSync)
-    }
-
     /// What bounds the ranges of ``writeZeros(_:)``: a page.
     public static var zeroAlignment: Int { 4096 }
 }

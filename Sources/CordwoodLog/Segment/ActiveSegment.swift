@@ -113,11 +113,10 @@ final class ActiveSegment<S: Storage> {
     }
 
     /// Writes a group and its watermark, and with `sync` makes both durable. The batches must have
-    /// their offsets. `work` is done while they are on their way, or never where an error keeps them
-    /// from it. After an error nothing may be assumed of the bytes behind ``end``.
+    /// their offsets. After an error nothing may be assumed of the bytes behind ``end``.
     func write(
         _ batches: [EncodedBatch], to newEnd: SegmentCursor, times newTimes: SegmentTimes,
-        sync: Bool, meanwhile work: (() -> Void)? = nil
+        sync: Bool
     ) async throws(StorageError) {
         space.claim(upTo: newEnd.position)
         try await waitForWork(before: newEnd.position, syncs: sync)
@@ -127,12 +126,7 @@ final class ActiveSegment<S: Storage> {
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
             groupWasSynced: sync, times: durableTimes)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
-        let writes = [data, Self.slot(watermark, of: header)]
-        if let work {
-            try await file.write(writes, thenSync: sync, meanwhile: work)
-        } else {
-            try await file.write(writes, thenSync: sync)
-        }
+        try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
         appendedBytes += newEnd.position - end.position
         if sync { syncedBytes += newEnd.position - end.position }
         if end.position == SegmentHeader.byteCount { firstAppendTime = newTimes.lastAppendTime }

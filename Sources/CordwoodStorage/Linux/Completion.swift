@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Where a caller waits for a file operation.
 ///
 /// A continuation would do, but the runtime resumes one on the global pool first and only then
@@ -23,88 +21,47 @@ actor Completion<Value: Sendable> {
         return await Completion(gate: gate).result()
     }
 
-    /// Starts the operation, at once where the loop can, does `work`, and returns the operation's
-    /// result when it has finished.
-    nonisolated static func of(
-        on loop: any FileLoop, meanwhile work: () -> Void,
-        _ make: (CompletionGate<Value>) -> any FileOperation
-    ) async -> Result<Value, StorageError> {
-        let gate = CompletionGate<Value>(loop: loop)
-        loop.startAtOnce(make(gate))
-        work()
-        return await Completion(gate: gate).result()
-    }
-
     /// Never inlined: the switch to the gate is what waits, and must not be optimised away.
     @inline(never)
     private func result() -> Result<Value, StorageError> { gate.takeResult() }
 }
 
-/// The executor of one ``Completion``: it takes one job, starts the operation then where that was
-/// not started before, and has the job run on the loop's thread when the operation has finished.
-final class CompletionGate<Value: Sendable>: SerialExecutor, Sendable {
-    private enum State {
-        /// Nothing has come yet; the operation is to be started by the job, where there is one.
-        case empty(any FileOperation)
-        case started
-        case waits(UnownedJob)
-        case finished(Result<Value, StorageError>)
-        case taken
-    }
-
+/// The executor of one ``Completion``: it takes one job, starts the operation then, and runs the
+/// job when the operation has finished.
+///
+/// `@unchecked Sendable`: the caller fills it, hands it to the loop with the operation, and gets it
+/// back when the loop runs the job; at no time do two of them touch it.
+final class CompletionGate<Value: Sendable>: SerialExecutor, @unchecked Sendable {
     private let loop: any FileLoop
-    private let state = Mutex<State>(.started)
+    private var operation: (any FileOperation)?
+    private var job: UnownedJob?
+    private var result: Result<Value, StorageError>?
 
     fileprivate init(loop: any FileLoop) { self.loop = loop }
 
-    fileprivate func hold(_ operation: any FileOperation) {
-        state.withLock { $0 = .empty(operation) }
-    }
+    fileprivate func hold(_ operation: any FileOperation) { self.operation = operation }
 
     func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        let (operation, isFinished) = state.withLock { state -> ((any FileOperation)?, Bool) in
-            switch state {
-            case .empty(let operation):
-                state = .waits(job)
-                return (operation, false)
-            case .started:
-                state = .waits(job)
-                return (nil, false)
-            case .finished: return (nil, true)
-            case .waits, .taken: preconditionFailure("a completion is awaited once")
-            }
+        self.job = UnownedJob(job)
+        guard let operation = operation.take() else {
+            preconditionFailure("a completion is awaited once")
         }
-        if let operation { loop.start(operation) }
-        if isFinished { loop.add(.job(job, self)) }
+        loop.start(operation)
     }
 
     /// Called by the operation, once, when it has finished. The operation keeps the gate alive.
     func open(_ result: Result<Value, StorageError>) {
-        let job = state.withLock { state -> UnownedJob? in
-            defer { state = .finished(result) }
-            switch state {
-            case .waits(let job): return job
-            case .started: return nil
-            case .empty, .finished, .taken:
-                preconditionFailure("an operation finishes once, and not before it was started")
-            }
+        guard let job = job.take() else {
+            preconditionFailure("an operation finishes once, and not before it was started")
         }
-        guard let job else { return }
-        if loop.isCurrent {
-            job.runSynchronously(on: asUnownedSerialExecutor())
-        } else {
-            loop.add(.job(job, self))
-        }
+        self.result = result
+        job.runSynchronously(on: asUnownedSerialExecutor())
     }
 
     fileprivate func takeResult() -> Result<Value, StorageError> {
-        state.withLock { state in
-            guard case .finished(let result) = state else {
-                preconditionFailure("the result is taken after the operation, once")
-            }
-            state = .taken
-            return result
+        guard let result = result.take() else {
+            preconditionFailure("the result is taken after the operation, once")
         }
+        return result
     }
 }

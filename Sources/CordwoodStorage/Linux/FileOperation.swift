@@ -52,15 +52,8 @@ protocol FileLoop: SerialExecutor {
     /// Takes over an operation. May be called on any thread; never blocks.
     func start(_ operation: any FileOperation)
 
-    /// Takes over an operation of a caller on the loop's thread that has other work to do: it is
-    /// begun before this returns, or as soon as can be. Never blocks.
-    func startAtOnce(_ operation: any FileOperation)
-
     /// Queues a job for the loop's thread, behind those that are there.
     func add(_ job: QueuedJob)
-
-    /// Whether this is the loop's thread.
-    var isCurrent: Bool { get }
 }
 
 /// Something that waits for its turn on a loop's thread.

@@ -47,17 +47,6 @@ public final class LinuxFile: StorageFile {
         try result.get()
     }
 
-    public func write(
-        _ writes: [FileWrite], thenSync: Bool, meanwhile work: () -> Void
-    ) async throws(StorageError) {
-        let descriptor = try openDescriptor("write")
-        let result = await Completion<Void>.of(on: loop, meanwhile: work) { waiter in
-            WriteOperation(
-                writes, thenSync: thenSync, descriptor: descriptor, path: path, waiter: waiter)
-        }
-        try result.get()
-    }
-
     public func read(at position: Int, count: Int) async throws(StorageError) -> MemoryBlock {
         precondition(position >= 0 && count >= 0, "cannot read \(count) bytes at \(position)")
         let descriptor = try openDescriptor("read")

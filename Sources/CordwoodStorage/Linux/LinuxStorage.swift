@@ -6,7 +6,7 @@ import Glibc
 /// where io_uring is missing or forbidden; ``ioPath`` says which. Everything else that can block
 /// runs on worker threads in both cases.
 ///
-/// **Threads.** One for the executor and its ring and one companion (or one and ``ThreadExecutor/workerCount``
+/// **Threads.** One for the executor and its ring (or one and ``ThreadExecutor/workerCount``
 /// workers), ``fileWorkerCount`` for files, and ``offloadWorkerCount`` for ``offload(_:)``. They
 /// end when the storage, its files and its executor are released; what is in flight completes
 /// first. The kernel adds helper threads of its own to a ring, which are not counted.

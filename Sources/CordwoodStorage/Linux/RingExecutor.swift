@@ -9,16 +9,13 @@ import Synchronization
 /// everything in flight has completed.
 final class RingExecutor: FileLoop {
     private let inbox: RingInbox
-    private let companion: WorkerPool
-    private let companionIsFree = Flag(true)
 
-    var threadCount: Int { 1 + companion.threadCount }
+    var threadCount: Int { 1 }
 
     /// Starts the thread and its ring; throws the kernel's number where either is refused.
     init() async throws(Errno) {
         let inbox = try RingInbox()
         self.inbox = inbox
-        companion = try WorkerPool(named: "cordwood-sync", threadCount: 1)
         // The ring is made on the thread that will use it, which lets the kernel skip its locks.
         let started: Result<Void, Errno> = await withCheckedContinuation { continuation in
             do throws(Errno) {
@@ -49,31 +46,7 @@ final class RingExecutor: FileLoop {
 
     func isIsolatingCurrentContext() -> Bool? { inbox.isCurrentThread }
 
-    var isCurrent: Bool { inbox.isCurrentThread }
-
     func start(_ operation: any FileOperation) { inbox.add(operation) }
-
-    /// A companion makes the calls of one operation while this thread works: the kernel would have
-    /// a thread of its own make them, one after the other, with a change of threads between. What
-    /// comes while the companion is busy goes through the ring.
-    func startAtOnce(_ operation: any FileOperation) {
-        let (isFree, _) = companionIsFree.value.compareExchange(
-            expected: true, desired: false, ordering: .acquiring)
-        guard isFree, operation.quickByteCount != nil else {
-            if isFree { companionIsFree.value.store(true, ordering: .releasing) }
-            return start(operation)
-        }
-        companion.submit { [companionIsFree] in
-            operation.runBlocking()
-            companionIsFree.value.store(true, ordering: .releasing)
-        }
-    }
-}
-
-/// An atomic that closures can share.
-private final class Flag: Sendable {
-    let value: Atomic<Bool>
-    init(_ value: Bool) { self.value = Atomic(value) }
 }
 
 /// What other threads, and the loop's own jobs, hand to a ``RingLoop``.

@@ -42,15 +42,13 @@ final class ThreadExecutor: FileLoop {
         }
     }
 
-    func isIsolatingCurrentContext() -> Bool? { isCurrent }
-
-    var isCurrent: Bool { shared.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+    func isIsolatingCurrentContext() -> Bool? {
+        shared.thread.load(ordering: .relaxed) == UInt(pthread_self())
+    }
 
     func start(_ operation: any FileOperation) {
         workers.submit { operation.runBlocking() }
     }
-
-    func startAtOnce(_ operation: any FileOperation) { start(operation) }
 
     private static func serve(_ shared: Shared) {
         shared.thread.store(UInt(pthread_self()), ordering: .relaxed)

@@ -111,7 +111,7 @@ import Testing
             seen.insert(await storage.fileWorkers.run { currentThread() })
             let expected =
                 LinuxStorage.fileWorkerCount + LinuxStorage.offloadWorkerCount
-                + (ioPath == .uring ? 2 : 1 + ThreadExecutor.workerCount)
+                + (ioPath == .uring ? 1 : 1 + ThreadExecutor.workerCount)
             #expect(storage.ownedThreads == expected)
         }
         #expect(seen.count >= 3)
