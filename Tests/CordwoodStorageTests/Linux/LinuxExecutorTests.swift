@@ -40,6 +40,32 @@ import Testing
         }
     }
 
+    /// Work runs in the order in which it came, on the thread of the executor: an actor there may
+    /// assume its isolation.
+    @Test(arguments: IOPath.allCases)
+    func workRunsInOrderOnTheExecutorsThread(ioPath: IOPath) async throws {
+        try await withStorage(ioPath) { storage, _ in
+            let file = try await storage.open(try path("a"), .create)
+            let writer = PinnedWriter(storage: storage, file: file)
+            let threads = try await writer.threads(turns: 1)
+            let seen = Condition<[(index: Int, thread: String)]>([])
+            for index in 0..<1000 {
+                storage.enqueue {
+                    writer.assumeIsolated { _ in
+                        let thread = currentThread()
+                        seen.update {
+                            $0.append((index, thread))
+                            return true
+                        }
+                    }
+                }
+            }
+            let found = seen.wait { $0.count == 1000 ? $0 : nil }
+            #expect(found.map(\.index) == Array(0..<1000))
+            #expect(Set(found.map(\.thread)) == threads)
+        }
+    }
+
     @Test(arguments: IOPath.allCases)
     func offloadRunsElsewhereAndReturnsErrors(ioPath: IOPath) async throws {
         struct Refused: Error, Equatable { var number: Int }
