@@ -15,6 +15,9 @@ import machine
 
 PRODUCERS = (1, 8, 64, 512)
 RECORDS = (100, 1024, 16384)
+# Where producers run: on Swift's pool, or on the database's own thread.
+PLACES = {"pool": (), "thread": ("--on-database-thread",)}
+OURS = {"pool": "Cordwood", "thread": "Cordwood, on its thread"}
 # Peers are measured with records of this size.
 PEER_RECORD = 1024
 GIGABYTE = 10**9
@@ -79,13 +82,15 @@ def durable_appends(run: Run) -> list[dict]:
     cells = []
     for record in run.arguments.records:
         for producers in run.arguments.producers:
-            lines = run.rounds(
-                f"{producers} producers of {record} bytes, durable",
-                lambda: run.append(
-                    producers, record, record, "durable", "--append-only", "--fio"
-                ),
-            )
-            cells.append({"producers": producers, "record": record, "lines": lines})
+            for place, options in PLACES.items():
+                lines = run.rounds(
+                    f"{producers} producers of {record} bytes, durable, {place}",
+                    lambda: run.append(
+                        producers, record, record, "durable", "--append-only", "--fio", *options
+                    ),
+                )
+                cell = {"producers": producers, "record": record, "place": place}
+                cells.append(cell | {"lines": lines})
     return cells
 
 
@@ -96,12 +101,15 @@ def peers(run: Run) -> list[dict]:
         for producers in run.arguments.producers:
             kind = "durable" if durable else "written"
             print(f"bench-log: {producers} producers, {kind}, with peers", flush=True)
-            rates = {"Cordwood": []} | {name: [] for name in log_peers.PEERS}
+            rates = {name: [] for name in (*OURS.values(), *log_peers.PEERS)}
             reasons = {}
             for _ in range(run.arguments.rounds):
-                line = run.append(producers, PEER_RECORD, PEER_RECORD, kind, "--append-only")
-                if line:
-                    rates["Cordwood"].append(line["records_per_s"])
+                for place, options in PLACES.items():
+                    line = run.append(
+                        producers, PEER_RECORD, PEER_RECORD, kind, "--append-only", *options
+                    )
+                    if line:
+                        rates[OURS[place]].append(line["records_per_s"])
                 for name in log_peers.PEERS:
                     if name in reasons:
                         continue

@@ -45,7 +45,7 @@ def _appends(cells: list[dict]) -> str:
     for cell in cells:
         lines = cell["lines"]
         rows.append(
-            [f"{cell['record']:,}", str(cell["producers"])]
+            [f"{cell['record']:,}", str(cell["producers"]), cell["place"]]
             + [
                 _cell(lines, key)
                 for key in (
@@ -60,11 +60,12 @@ def _appends(cells: list[dict]) -> str:
                 )
             ]
         )
-    head = ["Record, bytes", "Producers", "records/s", "MB/s", "bytes a sync", "× fio, new file"]
+    head = ["Record, bytes", "Producers", "On", "records/s", "MB/s", "bytes a sync", "× fio, new file"]
     head += ["× fio, overwriting", "p50 µs", "p99 µs", "p99, × fio's sync"]
     text = (
         "Each producer appends one record and waits until it is on the medium. fio is one job that "
-        "writes as many bytes at a time as one sync of Cordwood carried, with fdatasync after each."
+        "writes as many bytes at a time as one sync of Cordwood carried, with fdatasync after each. "
+        "Producers run on Swift's pool, or on the database's own thread (`Database.taskExecutor`)."
     )
     return f"### Durable appends\n\n{text}\n\n" + table(head, rows)
 
@@ -72,16 +73,19 @@ def _appends(cells: list[dict]) -> str:
 def _peers(cells: list[dict]) -> str:
     rows, reasons = [], {}
     for cell in cells:
-        ours = cell["rates"]["Cordwood"]
+        ours = [rates for name, rates in cell["rates"].items() if name.startswith("Cordwood")]
         for name, rates in cell["rates"].items():
             kind = "durable" if cell["durable"] else "written"
             if name in cell["reasons"]:
                 reasons[name, kind] = cell["reasons"][name]
             if not rates:
                 continue
-            ahead = "" if name == "Cordwood" else spread([a / b for a, b in zip(ours, rates)])
-            rows.append([kind, str(cell["producers"]), name, spread(rates), ahead])
-    head = ["Acknowledged when", "Producers", "Log", "records/s", "Cordwood is × as fast"]
+            ahead = ["", ""]
+            if not name.startswith("Cordwood"):
+                ahead = [spread([a / b for a, b in zip(our, rates)]) for our in ours]
+            rows.append([kind, str(cell["producers"]), name, spread(rates), *ahead])
+    head = ["Acknowledged when", "Producers", "Log", "records/s"]
+    head += ["Cordwood is × as fast", "on its thread"]
     notes = [f"- {name}, {kind}: {reason}." for (name, kind), reason in reasons.items()]
     text = (
         "Records of 1,024 bytes, one an append; each producer waits for its acknowledgement. SQLite "
@@ -211,25 +215,28 @@ def draw(results: dict, path: Path) -> bool:
         points = [(c["producers"], c["rates"][name]) for c in cells if c["rates"][name]]
         if not points:
             continue
-        ours = name == "Cordwood"
+        ours = name.startswith("Cordwood")
         panels[0].plot(
             [p for p, _ in points],
             [median(rates) for _, rates in points],
             marker="o",
             label=name,
             linewidth=2.5 if ours else 1.2,
-            color="#4c72b0" if ours else None,
+            color={"Cordwood": "#4c72b0", "Cordwood, on its thread": "#1f3b66"}.get(name),
         )
     panels[0].set(xscale="log", yscale="log", xlabel="producers", ylabel="durable records/s")
     panels[0].legend(fontsize=7)
-    for record in dict.fromkeys(cell["record"] for cell in results.get("appends", [])):
-        row = [c for c in results["appends"] if c["record"] == record]
+    appends = results.get("appends", [])
+    for record, place in dict.fromkeys((cell["record"], cell["place"]) for cell in appends):
+        row = [c for c in appends if (c["record"], c["place"]) == (record, place)]
         points = [(c["producers"], _figures(c["lines"], "ratio_to_fio")) for c in row]
         points = [(producers, median(ratios)) for producers, ratios in points if ratios]
-        panels[1].plot(*zip(*points), marker="o", label=f"{record:,} bytes")
+        style = "-" if place == "pool" else "--"
+        label = f"{record:,} bytes, {place}"
+        panels[1].plot(*zip(*points), style, marker="o", label=label)
     panels[1].axhline(1, color="black", linewidth=0.8)
     panels[1].set(xscale="log", xlabel="producers", ylabel="MB/s, × fio's write + fdatasync")
-    if results.get("appends"):
+    if appends:
         panels[1].legend(fontsize=7)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)

@@ -50,7 +50,8 @@ extension Database {
             registry.startMaintenance(every: interval)
         }
         let database = Database(
-            registry: registry, ioPath: ioPath, countThreads: { storage.ownedThreads })
+            registry: registry, ioPath: ioPath, taskExecutor: storage.taskExecutor,
+            countThreads: { storage.ownedThreads })
         await database.services.recoverTransactions()
         return database
     }

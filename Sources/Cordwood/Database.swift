@@ -16,14 +16,29 @@ public final class Database: Sendable {
 
     /// `uring`, or `threads` where the kernel refuses io_uring or `CORDWOOD_IO` says so.
     public let ioPath: String
+    /// Runs tasks on the thread that does the database's I/O, where they append and are answered
+    /// without a change of threads:
+    ///
+    /// ```swift
+    /// Task(executorPreference: database.taskExecutor) {
+    ///     try await topic.append(records)
+    /// }
+    /// ```
+    ///
+    /// For tasks that mostly append and wait: while one computes, the database does nothing else,
+    /// and one that blocks the thread blocks the database. Many producers there share a sync better,
+    /// because all that were answered together append before the next group is written.
+    public let taskExecutor: any TaskExecutor
     private let countThreads: @Sendable () -> Int
 
     init(
-        registry: any DatabaseRegistry, ioPath: String, countThreads: @escaping @Sendable () -> Int
+        registry: any DatabaseRegistry, ioPath: String, taskExecutor: any TaskExecutor,
+        countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
         services = DatabaseServices(registry: registry)
         self.ioPath = ioPath
+        self.taskExecutor = taskExecutor
         self.countThreads = countThreads
     }
 

@@ -33,6 +33,18 @@ final class SimulatedExecutor: SerialExecutor {
     func run(_ work: @escaping @Sendable () -> Void) { queue.add(work) }
 }
 
+/// The thread of a ``SimulatedExecutor`` for whole tasks.
+final class SimulatedTaskExecutor: TaskExecutor {
+    private let thread: SimulatedExecutor
+
+    init(_ thread: SimulatedExecutor) { self.thread = thread }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        thread.run { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
 /// The queue between everyone and the thread. It outlives the executor, since the thread has it.
 ///
 /// `@unchecked Sendable`: all state is touched with `mutex` locked. A POSIX pair and not `Mutex`,

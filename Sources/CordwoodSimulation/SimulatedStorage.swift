@@ -29,7 +29,8 @@ public final class SimulatedStorage: Sendable {
     public let seed: UInt64
     /// The clock that it was made with, for tests to move.
     public let simulatedClock: SimulatedClock
-    let thread = SimulatedExecutor()
+    let thread: SimulatedExecutor
+    let taskThread: SimulatedTaskExecutor
     let state: Mutex<State>
 
     /// An empty disk. `capacityBytes` is what all files together may hold; nil is no limit.
@@ -38,6 +39,8 @@ public final class SimulatedStorage: Sendable {
     ) {
         self.seed = seed
         simulatedClock = clock
+        thread = SimulatedExecutor()
+        taskThread = SimulatedTaskExecutor(thread)
         var kernel = SimulatedKernel(seed: seed)
         kernel.disk.capacityBytes = capacityBytes
         state = Mutex(State(kernel: kernel))

@@ -22,6 +22,11 @@ public protocol Storage: Sendable {
     /// submits I/O and continues after it without a thread hop.
     var executor: any SerialExecutor { get }
 
+    /// The same thread for whole tasks: one that prefers it reaches the storage, and is answered,
+    /// without a change of threads. Work on it holds up all I/O of the storage for as long as it
+    /// computes, and must never block.
+    var taskExecutor: any TaskExecutor { get }
+
     /// Runs work that is over at once on the thread of ``executor``, behind the jobs that wait
     /// there. An actor on the executor may assume its isolation inside.
     func enqueue(_ work: @escaping @Sendable () -> Void)

@@ -60,14 +60,29 @@ protocol FileLoop: SerialExecutor {
 enum QueuedJob: Sendable {
     /// The executor is kept alive until the job has run: the runtime itself holds executors without
     /// counting.
-    case job(UnownedJob, any SerialExecutor)
+    case job(UnownedJob, any FileLoop)
+    case taskJob(UnownedJob, LoopTaskExecutor)
     case work(@Sendable () -> Void)
 
     func run() {
         switch self {
-        case .job(let job, let executor):
-            job.runSynchronously(on: executor.asUnownedSerialExecutor())
+        case .job(let job, let loop):
+            job.runSynchronously(on: loop.asUnownedSerialExecutor())
+        case .taskJob(let job, let executor):
+            job.runSynchronously(on: executor.asUnownedTaskExecutor())
         case .work(let work): work()
         }
     }
+}
+
+/// A loop's thread as an executor of whole tasks.
+///
+/// Not the loop itself: a job that an actor runs there has no preference for a task's executor, and
+/// one that is run as if it had is sent through the queue again at every call.
+final class LoopTaskExecutor: TaskExecutor {
+    private let loop: any FileLoop
+
+    init(_ loop: any FileLoop) { self.loop = loop }
+
+    func enqueue(_ job: consuming ExecutorJob) { loop.add(.taskJob(UnownedJob(job), self)) }
 }

@@ -49,6 +49,7 @@ public final class LinuxStorage: Storage {
     let resolver: PathResolver
 
     public var executor: any SerialExecutor { loop }
+    public let taskExecutor: any TaskExecutor
 
     public var ownedThreads: Int {
         loop.threadCount + fileWorkers.threadCount + offloadWorkers.threadCount
@@ -59,6 +60,7 @@ public final class LinuxStorage: Storage {
         offloadWorkers: WorkerPool, resolver: PathResolver, clock: any WallClock
     ) {
         self.loop = loop
+        taskExecutor = LoopTaskExecutor(loop)
         self.ioPath = ioPath
         self.ringRefusal = ringRefusal
         self.fileWorkers = fileWorkers

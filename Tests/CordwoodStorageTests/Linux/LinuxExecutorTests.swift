@@ -66,6 +66,28 @@ import Testing
         }
     }
 
+    /// A task that prefers the thread does its I/O there, before and after every wait, and an actor
+    /// there is entered without leaving it.
+    @Test(arguments: IOPath.allCases)
+    func tasksKeepToTheThread(ioPath: IOPath) async throws {
+        try await withStorage(ioPath) { storage, _ in
+            let file = try await storage.open(try path("a"), .create)
+            let writer = PinnedWriter(storage: storage, file: file)
+            let expected = try await writer.threads(turns: 1)
+            let found = try await Task(executorPreference: storage.taskExecutor) {
+                var threads: Set<String> = [currentThread()]
+                for turn in 0..<50 {
+                    try await file.write([1, 2, 3], at: turn * 3, thenSync: turn % 2 == 0)
+                    threads.insert(currentThread())
+                    threads.formUnion(try await writer.threads(turns: 1))
+                    threads.insert(currentThread())
+                }
+                return threads
+            }.value
+            #expect(found == expected)
+        }
+    }
+
     @Test(arguments: IOPath.allCases)
     func offloadRunsElsewhereAndReturnsErrors(ioPath: IOPath) async throws {
         struct Refused: Error, Equatable { var number: Int }

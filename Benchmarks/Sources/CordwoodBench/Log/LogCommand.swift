@@ -18,6 +18,9 @@ struct LogCommand: AsyncParsableCommand {
     @Option(help: "Tasks that append, each waiting for its acknowledgement before it goes on.")
     var producers = 8
 
+    @Flag(help: "Producers run on the database's own thread.")
+    var onDatabaseThread = false
+
     @Option(help: "When an append returns: durable, written or memory.", transform: named)
     var acknowledge = Acknowledgement.durable
 
@@ -39,7 +42,7 @@ struct LogCommand: AsyncParsableCommand {
     private var load: LogLoad {
         LogLoad(
             recordBytes: recordBytes, recordsPerBatch: max(1, batchBytes / max(1, recordBytes)),
-            producers: producers, acknowledge: acknowledge)
+            producers: producers, acknowledge: acknowledge, onDatabaseThread: onDatabaseThread)
     }
 
     func validate() throws {

@@ -6,6 +6,8 @@ struct LogLoad {
     var recordsPerBatch: Int
     var producers: Int
     var acknowledge: Acknowledgement
+    /// Whether producers run on the database's own thread.
+    var onDatabaseThread = false
 
     /// What a load did.
     struct Result {
@@ -40,7 +42,7 @@ struct LogLoad {
         let latencies = try await withThrowingTaskGroup(of: [Double].self) { group in
             for producer in 0..<producers {
                 let records = records(of: producer)
-                group.addTask {
+                group.addTask(executorPreference: onDatabaseThread ? log.taskExecutor : nil) {
                     try await produce(records, on: log, until: end, clock)
                 }
             }

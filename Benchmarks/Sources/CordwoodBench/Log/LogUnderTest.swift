@@ -14,6 +14,7 @@ struct LogUnderTest {
     }
 
     var ioPath: String { database.ioPath }
+    var taskExecutor: any TaskExecutor { database.taskExecutor }
     var statistics: LogStatistics { partition.statistics }
     var endOffset: Int64 { partition.endOffset }
     var byteCount: Int { partition.byteCount }
