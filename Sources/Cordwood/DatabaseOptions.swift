@@ -16,11 +16,12 @@ public struct DatabaseOptions: Sendable, Hashable {
     public var retentionCheckIntervalMilliseconds: Int?
 
     /// What compaction may take of the machine when maintenance runs it (Kafka: `log.cleaner.*`).
+    /// By default it gives way to appends; see ``CompactionOptions/background``.
     public var compaction: CompactionOptions
 
     public init(
         mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
-        compaction: CompactionOptions = .init()
+        compaction: CompactionOptions = .background
     ) {
         self.mode = mode
         self.compaction = compaction

@@ -22,7 +22,9 @@ public final class SimulatedFile: StorageFile {
         return try storage.withKernel { kernel throws(StorageError) in try kernel.size(handle) }
     }
 
-    public func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError) {
+    public func write(
+        _ writes: [FileWrite], thenSync: Bool, inBackground: Bool
+    ) async throws(StorageError) {
         for write in writes {
             precondition(write.position >= 0, "a write cannot begin at \(write.position)")
         }

@@ -83,7 +83,12 @@ public protocol StorageFile: AnyObject, Sendable {
     ///
     /// After an error the named ranges hold an unknown mix of old and new bytes, and nothing may be
     /// assumed durable.
-    func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError)
+    ///
+    /// With `inBackground` it gives way: it may take longer by itself, but never holds up the
+    /// executor's thread. For large writes beside others that somebody waits for.
+    func write(
+        _ writes: [FileWrite], thenSync: Bool, inBackground: Bool
+    ) async throws(StorageError)
 
     /// Reads `count` bytes at `position`; fewer only where the file ends.
     func read(at position: Int, count: Int) async throws(StorageError) -> MemoryBlock
@@ -123,6 +128,11 @@ public protocol StorageFile: AnyObject, Sendable {
 extension StorageFile {
     /// What bounds the ranges of ``writeZeros(_:)``: a page.
     public static var zeroAlignment: Int { 4096 }
+
+    /// The same, and somebody waits for it.
+    public func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError) {
+        try await write(writes, thenSync: thenSync, inBackground: false)
+    }
 }
 
 /// Some bytes to be written at one position of a file, gathered from several blocks.

@@ -33,14 +33,17 @@ struct BatchFilter: Sendable {
     private var runs: [Range<Int>] = []
 
     /// Filters one batch whose CRC has been verified. `survives` is called once for each record,
-    /// in order, with the record's places in the bytes beside it. O(bytes).
+    /// in order, with the record's places in the bytes beside it; `look` before that with all of
+    /// the bytes. O(bytes).
     mutating func filter(
         _ batch: UnsafeRawBufferPointer, _ header: BatchHeader, _ options: Options,
+        look: (UnsafeRawBufferPointer) -> Void = { _ in },
         survives: (RecordFields, UnsafeRawBufferPointer) -> Bool
     ) -> Outcome {
         guard header.recordCount > 0 else { return options.keepsEmpty ? .unchanged : .dropped }
         guard let records = BatchRecords(batch, header) else { return .opaque }
         return records.withBytes { bytes in
+            look(bytes)
             guard let survey = survey(bytes, header, survives) else { return .opaque }
             guard survey.count > 0 else {
                 return options.keepsEmpty ? .rewritten(Self.empty(batch, header)) : .dropped

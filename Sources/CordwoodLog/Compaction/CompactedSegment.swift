@@ -7,13 +7,15 @@ import CordwoodStorage
 final class CompactedSegment<S: Storage> {
     /// How much is written between two syncs: a sync of a whole segment at its end would hold up
     /// those of the appends.
-    private static var syncBytes: Int { 8 << 20 }
+    private static var syncBytes: Int { 2 << 20 }
 
     let builder: SegmentBuilder
     private let file: S.File
     private let index: IndexFile<S, OffsetIndex>
     private let timeIndex: IndexFile<S, TimeIndex>
     private var unsyncedBytes = 0
+    /// The write under way.
+    private var writing: Task<Result<Void, StorageError>, Never>?
 
     private init(
         _ builder: SegmentBuilder, file: S.File, index: IndexFile<S, OffsetIndex>,
@@ -40,13 +42,25 @@ final class CompactedSegment<S: Storage> {
             timeIndex: IndexFile(header: header, directory: directory, storage: storage))
     }
 
-    /// Writes what the builder holds.
+    /// Begins to write what the builder holds, once the write before it has ended, so that the disk
+    /// works while the next step is computed. A failure is thrown by the next call.
     func flush() async throws(StorageError) {
+        try await waitForWrite()
         guard let write = builder.takePending() else { return }
         unsyncedBytes += write.count
         let syncs = unsyncedBytes >= Self.syncBytes
-        try await file.write([write], thenSync: syncs)
         if syncs { unsyncedBytes = 0 }
+        writing = Task.immediate { [file] in
+            do throws(StorageError) {
+                return .success(
+                    try await file.write([write], thenSync: syncs, inBackground: true))
+            } catch { return .failure(error) }
+        }
+    }
+
+    private func waitForWrite() async throws(StorageError) {
+        defer { writing = nil }
+        try await writing?.value.get()
     }
 
     /// Makes the segment and its indexes durable, with their names.
@@ -54,7 +68,8 @@ final class CompactedSegment<S: Storage> {
         let (info, page) = builder.finish(lastAppendTime: lastAppendTime)
         do throws(StorageError) {
             try await flush()
-            try await file.write(page, thenSync: true)
+            try await waitForWrite()
+            try await file.write(page, thenSync: true, inBackground: true)
             await file.close()
         } catch { throw LogError(error, while: "writing a compacted segment") }
         // Also makes the names durable.
@@ -63,5 +78,9 @@ final class CompactedSegment<S: Storage> {
         return info
     }
 
-    func close() async { await file.close() }
+    /// For a segment that is given up: how its last write ended does not matter.
+    func close() async {
+        _ = await writing?.value
+        await file.close()
+    }
 }

@@ -32,6 +32,7 @@ final class CompactionMap: @unchecked Sendable {
     /// How many keys fit.
     let capacity: Int
     private(set) var count = 0
+    private var touched: Int64 = 0
 
     /// A map of at most `byteBudget` bytes, and of no more slots than `expectedKeys` need. Holds at
     /// least one key.
@@ -54,10 +55,23 @@ final class CompactionMap: @unchecked Sendable {
     /// Whether a key that is not yet there would no longer fit.
     var isFull: Bool { count >= capacity }
 
-    /// Notes that `key` was written at `offset`, which replaces an earlier offset. Returns false,
-    /// with nothing changed, where the key is new and the map is full. O(1).
-    func put(_ key: UnsafeRawBufferPointer, offset: Int64) -> Bool {
-        let value = hash.hash(key)
+    /// What stands for a key here. O(bytes).
+    func hash(_ key: UnsafeRawBufferPointer) -> KeyHash.Value { hash.hash(key) }
+
+    /// Brings the slots where keys belong into the cache; changes nothing.
+    func touch(_ keys: [BatchKeys.Key]) {
+        var sum: Int64 = 0
+        for key in keys {
+            guard let hash = key.hash else { continue }
+            sum &+= slots[home(Slot(low: hash.low, high: hash.high))].mark
+        }
+        // Kept, or the loads would be left out.
+        touched = sum
+    }
+
+    /// Notes that the key of a hash was written at `offset`, which replaces an earlier offset.
+    /// Returns false, with nothing changed, where the key is new and the map is full. O(1).
+    func put(_ value: KeyHash.Value, offset: Int64) -> Bool {
         var entry = Slot(low: value.low, high: value.high, mark: offset + 1)
         var index = home(entry)
         var distance = 0
@@ -87,9 +101,8 @@ final class CompactionMap: @unchecked Sendable {
         return true
     }
 
-    /// The last offset that was put for `key`; nil where it is not in the map. O(1).
-    func offset(of key: UnsafeRawBufferPointer) -> Int64? {
-        let value = hash.hash(key)
+    /// The last offset that was put for the key of a hash; nil where it is not in the map. O(1).
+    func offset(of value: KeyHash.Value) -> Int64? {
         let wanted = Slot(low: value.low, high: value.high)
         var index = home(wanted)
         var distance = 0

@@ -11,5 +11,14 @@ public struct CompactionOptions: Sendable, Hashable {
     /// disk and the threads, and a cancelled task ends (`io.buffer.size`).
     public var stepBytes = 512 << 10
 
+    /// As fast as the machine allows.
     public init() {}
+
+    /// What goes on beside appends that somebody waits for: 128 MiB a second, at which the 99th
+    /// percentile of durable appends stays within twice of what it is without compaction.
+    public static var background: CompactionOptions {
+        var options = CompactionOptions()
+        options.maximumBytesPerSecond = 128 << 20
+        return options
+    }
 }

@@ -16,6 +16,7 @@ struct CompactionMapping: Sendable {
     private(set) var end: Int64
     /// Whether the map was full before everything was in.
     private(set) var isCut = false
+    private var keys = BatchKeys()
     private var transactions: TransactionSurvival
 
     /// Notes what lies at `start` or behind it.
@@ -36,23 +37,11 @@ struct CompactionMapping: Sendable {
         guard header.nextOffset > end else { return true }
         let skipped = header.isControl || transactions.isAborted(header)
         if !skipped, header.recordCount > 0, let records = BatchRecords(batch, header) {
-            let start = end
-            let fullAt: Int64? = records.withBytes { bytes in
-                var scanner = RecordScanner(bytes)
-                for _ in 0..<header.recordCount {
-                    // What does not parse is kept whole, so it need not be known.
-                    guard let record = scanner.next(),
-                        record.offsetDelta <= header.lastOffsetDelta
-                    else { return nil }
-                    let offset = header.baseOffset + Int64(record.offsetDelta)
-                    guard let key = record.key, offset >= start else { continue }
-                    let name = UnsafeRawBufferPointer(rebasing: bytes[key])
-                    if !map.put(name, offset: offset) { return offset }
-                }
-                return nil
-            }
-            if let fullAt {
-                end = fullAt
+            // What does not parse is kept whole, so it need not be known.
+            records.withBytes { keys.collect($0, header, for: map) }
+            for key in keys.keys where key.offset >= end {
+                guard let hash = key.hash, !map.put(hash, offset: key.offset) else { continue }
+                end = key.offset
                 isCut = true
                 return false
             }
@@ -81,6 +70,7 @@ struct CompactionPass: Sendable {
     private let producers: [Int64: ProducerLastBatch]
     private var transactions: TransactionSurvival
     private var filter = BatchFilter()
+    private var keys = BatchKeys()
     /// Whether something was passed over that may hold older records of any key: then no tombstone
     /// or marker behind it may go, or what it hides would come back.
     private var hasPassedOver = false
@@ -123,14 +113,17 @@ struct CompactionPass: Sendable {
             outcome = filter.filter(batch, header, options) { _, _ in false }
         } else {
             let keepsTombstones = hasPassedOver || header.deleteHorizon.map { now < $0 } ?? true
-            outcome = filter.filter(batch, header, options) { record, bytes in
-                let offset = header.baseOffset + Int64(record.offsetDelta)
-                if offset >= mappedEnd { return true }
-                guard let key = record.key else { return false }
+            var number = 0
+            outcome = filter.filter(batch, header, options) { bytes in
+                keys.collect(bytes, header, for: map)
+            } survives: { record, _ in
+                let key = keys.keys[number]
+                number += 1
+                if key.offset >= mappedEnd { return true }
+                guard let hash = key.hash else { return false }
                 guard record.hasValue || keepsTombstones else { return false }
-                let name = UnsafeRawBufferPointer(rebasing: bytes[key])
-                guard let latest = map.offset(of: name) else { return true }
-                return offset >= latest
+                guard let latest = map.offset(of: hash) else { return true }
+                return key.offset >= latest
             }
         }
         if case .opaque = outcome { hasPassedOver = true }

@@ -38,11 +38,14 @@ public final class LinuxFile: StorageFile {
         }
     }
 
-    public func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError) {
+    public func write(
+        _ writes: [FileWrite], thenSync: Bool, inBackground: Bool
+    ) async throws(StorageError) {
         let descriptor = try openDescriptor("write")
         let result = await Completion<Void>.of(on: loop) { waiter in
             WriteOperation(
-                writes, thenSync: thenSync, descriptor: descriptor, path: path, waiter: waiter)
+                writes, thenSync: thenSync, descriptor: descriptor, path: path, waiter: waiter,
+                isBackground: inBackground)
         }
         try result.get()
     }

@@ -19,8 +19,8 @@ struct CompactCommand: AsyncParsableCommand {
     @Option(help: "Records in a batch.") var recordsPerBatch = 64
     @Option(help: "Megabytes of log.") var megabytes = 1024
     @Option(help: "Different keys for each 100 records: how much stays.") var keysPercent = 50
-    @Option(help: "Megabytes a second that compaction may take during the appends; 0: no limit.")
-    var budget = 0
+    @Option(help: "MiB a second that compaction may take during the appends; 0: no limit.")
+    var budget = (CompactionOptions.background.maximumBytesPerSecond ?? 0) >> 20
     @Option(help: "Seconds of appends without compaction, and at most with it; 0: none.")
     var seconds = 5
 
