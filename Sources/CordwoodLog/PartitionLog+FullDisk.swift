@@ -51,6 +51,7 @@ extension PartitionLog {
         }
         for waiter in resetToPublishedEnd() { waiter.fail(reason) }
         publishHealth(.readOnly)
+        await discardSpare()
         observer?.happened(.becameReadOnly(reason))
         startProbe()
         return reason

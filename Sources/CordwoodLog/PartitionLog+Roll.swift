@@ -5,8 +5,9 @@ extension PartitionLog {
     ///
     /// The order makes every step safe to be the last: the new file and its name are durable before
     /// the manifest names it, the old one is durable and its index complete before the manifest
-    /// seals it, and no batch goes to the new file before the manifest is synced. The caller holds
-    /// the structure lock.
+    /// seals it, and no batch goes to the new file before the manifest is synced. One sync of the
+    /// directory makes the names of the segment and of the indexes durable. The caller holds the
+    /// structure lock.
     func rollLocked() async throws(StorageError) {
         let old = active
         let id = manifest.manifest.unusedID(baseOffset: old.end.nextOffset)
@@ -15,7 +16,8 @@ extension PartitionLog {
         let fresh: ActiveSegment<S>
         do throws(LogError) {
             fresh = try await ActiveSegment.create(
-                next, in: directory, on: storage, configuration: configuration)
+                next, in: directory, on: storage, configuration: configuration,
+                from: spare.take())
         } catch {
             throw error.cause ?? notCreated(error)
         }
@@ -91,9 +93,15 @@ extension PartitionLog {
             includingLast
             ? IndexPage.encodeAll(entries[...], first: indexPagesWritten, header: header)
             : IndexPage.encodeFull(entries[...], first: indexPagesWritten, header: header)
+        let path = Index.path(header, in: directory)
         let position = indexPagesWritten * IndexPage.byteCount
-        let file = try await storage.open(Index.path(header, in: directory), .openOrCreate)
-        // What an earlier life of the segment left behind must not follow the last page.
+        guard position > 0 else {
+            // A new file: the name of one that an earlier life of the segment left may be lost with
+            // a power cut, whatever is synced now, because a sync of it failed then.
+            return try await storage.exchange(path, with: pages, sync: includingLast, in: directory)
+        }
+        let file = try await storage.open(path, .readWrite)
+        // A write that found no space may have left something.
         if includingLast { try await file.truncate(to: position) }
         try await file.write([FileWrite(at: position, pages)], thenSync: includingLast)
         await file.close()

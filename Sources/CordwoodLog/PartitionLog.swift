@@ -27,9 +27,12 @@ public actor PartitionLog<S: Storage>: Log {
     let structure = StructureLock()
     let compaction = CompactionState()
     var active: ActiveSegment<S>
+    var spare = SpareState<S>.missing(tried: nil)
     /// Of segments whose last append lies in the future.
     var retentionSightings: RetentionPlan.Sightings = [:]
-    var indexPagesWritten: Int
+    /// Full pages of the active segment's indexes that this log has written. After an opening it
+    /// writes all of them, into new files.
+    var indexPagesWritten = 0
     var commit: GroupCommit<Waiter>
     /// Appends that were not looked at yet.
     nonisolated let arrivals = ArrivalQueue()
@@ -101,7 +104,6 @@ public actor PartitionLog<S: Storage>: Log {
         executor = storage.executor
         manifest = opened.manifest
         active = opened.active
-        indexPagesWritten = opened.indexPagesWritten
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
         ledger = ProducerLedger(
             ProducerSnapshot(
@@ -154,6 +156,7 @@ public actor PartitionLog<S: Storage>: Log {
         }
         // The files may be opened again as soon as this returns. A failure is in `failure`.
         try? await active.stopWork()
+        await discardSpare()
         // Readers are told before the files go.
         state.publish { snapshot in
             snapshot.isClosed = true

@@ -31,6 +31,13 @@ struct TransactionIndexFile<S: Storage> {
 }
 
 extension Storage {
+    /// Removes a file where there is one.
+    func removeIfPresent(_ path: StoragePath) async throws(StorageError) {
+        do throws(StorageError) { try await remove(path) } catch {
+            if error.code != .notFound { throw error }
+        }
+    }
+
     /// All of a small file; nil when there is none, or a larger one.
     func content(
         of path: StoragePath, maximumBytes: Int
@@ -56,17 +63,24 @@ extension Storage {
     func replace(
         _ path: StoragePath, with content: [MemorySlice], in directory: StoragePath
     ) async throws(StorageError) {
+        try await exchange(path, with: content, sync: true, in: directory)
+        try await syncDirectory(directory)
+    }
+
+    /// The same, but its name is not durable yet, nor without `sync` the content.
+    func exchange(
+        _ path: StoragePath, with content: [MemorySlice], sync: Bool, in directory: StoragePath
+    ) async throws(StorageError) {
         let staged = try directory.appending(path.names.last! + ".new")
         let file = try await open(staged, .openOrCreate)
         let result: Result<Void, StorageError>
         do throws(StorageError) {
             try await file.truncate(to: 0)
-            try await file.write([FileWrite(at: 0, content)], thenSync: true)
+            try await file.write([FileWrite(at: 0, content)], thenSync: sync)
             result = .success(())
         } catch { result = .failure(error) }
         await file.close()
         try result.get()
         try await rename(staged, to: path)
-        try await syncDirectory(directory)
     }
 }

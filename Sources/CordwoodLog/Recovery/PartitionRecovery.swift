@@ -18,8 +18,6 @@ struct PartitionRecovery<S: Storage> {
         var active: ActiveSegment<S>
         var index: OffsetIndex
         var times: TimeIndex
-        /// Full pages of the indexes that lie on disk.
-        var indexPagesWritten = 0
     }
 
     init(
@@ -41,6 +39,10 @@ struct PartitionRecovery<S: Storage> {
             try await createDirectory()
             names = try await storage.entries(of: directory).map(\.name)
             path = try directory.appending(Self.manifestName)
+            // It never held anything.
+            if names.contains(SegmentFiles.spareName) {
+                try await storage.remove(SegmentFiles.spare(in: directory))
+            }
         } catch { throw LogError(error, while: "opening \(directory)") }
         if !names.contains(Self.manifestName) {
             return try await create(path, names: names, logID: newLogID)
@@ -150,8 +152,7 @@ struct PartitionRecovery<S: Storage> {
         if end >= known, recovered.gaps.isEmpty {
             return Opened(
                 manifest: store, sealed: sealed(store), active: recovered.active,
-                index: recovered.index, times: recovered.times,
-                indexPagesWritten: recovered.indexPagesWritten)
+                index: recovered.index, times: recovered.times)
         }
         // Damage is sealed in, so that the active segment is always whole.
         let info = recovered.active.info
@@ -221,7 +222,6 @@ struct PartitionRecovery<S: Storage> {
         var index: OffsetIndex
         var times: TimeIndex
         var gaps: [Gap]
-        var indexPagesWritten: Int
     }
 
     /// Scans the segment that was being written, cuts what a crash tore and makes the rest durable.
@@ -307,8 +307,7 @@ struct PartitionRecovery<S: Storage> {
             return times
         }
         return Recovered(
-            active: active, index: scan.index, times: times, gaps: scan.gaps,
-            indexPagesWritten: pages)
+            active: active, index: scan.index, times: times, gaps: scan.gaps)
     }
 
     /// What could be read of the active segment's index. What is no file is moved out of the way, so

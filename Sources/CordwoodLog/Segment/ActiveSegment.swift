@@ -57,6 +57,20 @@ final class ActiveSegment<S: Storage> {
         _ header: SegmentHeader, in directory: StoragePath, on storage: S,
         configuration: LogConfiguration
     ) async throws(LogError) -> ActiveSegment {
+        let segment = try await create(
+            header, in: directory, on: storage, configuration: configuration, from: nil)
+        do throws(StorageError) { try await storage.syncDirectory(directory) } catch {
+            throw LogError(error, while: "creating a segment")
+        }
+        return segment
+    }
+
+    /// Writes an empty segment, durable but for its directory entry, into the file that was made for
+    /// it where there is one.
+    static func create(
+        _ header: SegmentHeader, in directory: StoragePath, on storage: S,
+        configuration: LogConfiguration, from spare: SpareSegment<S>?
+    ) async throws(LogError) -> ActiveSegment {
         let path = SegmentFiles.log(header.id, in: directory)
         guard try await isUnused(path, on: storage) else {
             throw LogError(
@@ -67,26 +81,29 @@ final class ActiveSegment<S: Storage> {
         let watermark = Watermark(
             sequence: 1, durable: start, groupEnd: start.position, groupWasSynced: true)
         do throws(StorageError) {
-            try await removeUnused(path, on: storage)
-            let file = try await storage.open(path, .create)
-            let page = FileWrite(at: 0, [MemorySlice(header.encode())])
-            try await file.write([page, slot(watermark, of: header)], thenSync: true)
-            try await storage.syncDirectory(directory)
-            return ActiveSegment(
+            // What a roll left that did not come to its end is not used again as it is: where the
+            // sync of its name failed, only a new name can be made durable.
+            try await storage.removeIfPresent(path)
+            let page = [
+                FileWrite(at: 0, [MemorySlice(header.encode())]), slot(watermark, of: header),
+            ]
+            let file: S.File
+            if let spare {
+                file = try await spare.become(path, page: page, on: storage)
+            } else {
+                file = try await storage.open(path, .create)
+                try await file.write(page, thenSync: true)
+            }
+            let segment = ActiveSegment(
                 file: file, header: header, end: start, watermarkSequence: watermark.sequence,
                 configuration: configuration)
+            if let spare {
+                segment.space = SpaceAhead(
+                    end: start.position, reserved: spare.reserved, zeroed: spare.zeroed,
+                    limits: configuration.spaceAhead)
+            }
+            return segment
         } catch { throw LogError(error, while: "creating a segment") }
-    }
-
-    /// Removes what a roll left that did not come to its end. It is not used again as it is: where
-    /// the sync of its name failed, only a new name can be made durable.
-    private static func removeUnused(_ path: StoragePath, on storage: S) async throws(StorageError)
-    {
-        do throws(StorageError) {
-            try await storage.remove(path)
-        } catch {
-            if error.code != .notFound { throw error }
-        }
     }
 
     /// Whether no file has that name, or one that never held a batch: nothing but zeros behind its

@@ -23,6 +23,13 @@ enum SegmentFiles {
         path(SegmentID(baseOffset: offset), "snapshot", in: directory)
     }
 
+    /// The next segment, before it has a name of its own; see ``SpareSegment``.
+    static let spareName = "segment.spare"
+
+    static func spare(in directory: StoragePath) -> StoragePath {
+        path(named: spareName, in: directory)
+    }
+
     /// All files that belong to one segment and go with it.
     static func all(_ id: SegmentID, in directory: StoragePath) -> [StoragePath] {
         [
@@ -48,8 +55,12 @@ enum SegmentFiles {
     private static func path(
         _ id: SegmentID, _ suffix: String, in directory: StoragePath
     ) -> StoragePath {
-        do { return try directory.appending("\(id).\(suffix)") } catch {
-            preconditionFailure("a name of digits is a valid name: \(error)")
+        path(named: "\(id).\(suffix)", in: directory)
+    }
+
+    private static func path(named name: String, in directory: StoragePath) -> StoragePath {
+        do { return try directory.appending(name) } catch {
+            preconditionFailure("a name of digits and letters is a valid name: \(error)")
         }
     }
 }

@@ -30,6 +30,9 @@ struct SpaceAhead {
         /// Unsynced bytes after which they are synced although nobody waits: what lies behind the
         /// watermark has to be read, and written once more, after a crash.
         var unsyncedBytes = 64 << 20
+        /// How much is left of a segment when the next one's file is made: at 500 MB/s a tenth of a
+        /// second, of which that takes a third.
+        var spareBytes = 64 << 20
     }
 
     enum Step: Equatable {
@@ -43,18 +46,30 @@ struct SpaceAhead {
     /// The file reaches this far for certain.
     private(set) var reserved: Int
     /// Zeros were written up to here, from somewhere before the end; or the end is beyond it.
-    private(set) var zeroed = 0
+    private(set) var zeroed: Int
     /// Appends have been given the bytes before it.
     private(set) var claimed: Int
     private(set) var step: Step?
     private var isStopped = false
     private var appendReserves = false
 
-    /// `end` is where the file ends.
-    init(end: Int, limits: Limits) {
-        reserved = end
+    /// `end` is where the content ends; the file reaches to `reserved`, and zeros were written up to
+    /// `zeroed`.
+    init(end: Int, reserved: Int? = nil, zeroed: Int = 0, limits: Limits) {
+        self.reserved = max(end, reserved ?? end)
+        self.zeroed = zeroed
         claimed = end
         self.limits = limits
+    }
+
+    /// How much of a new segment's file is reserved, and how much of that filled with zeros, ahead
+    /// of its first append.
+    static func spare(
+        synced: Int, segmentBytes: Int, limits: Limits
+    ) -> (byteCount: Int, zeroCount: Int) {
+        let byteCount = min(limits.reservationBytes, segmentBytes)
+        let isSynced = synced >= limits.firstBytes
+        return (byteCount, isSynced ? min(limits.windowBytes, synced, byteCount) : 0)
     }
 
     /// Gives an append the bytes before `end`; it must wait while ``isInTheWay(of:)``.

@@ -50,7 +50,7 @@ extension SpaceAhead.Limits {
     static var small: Self {
         Self(
             firstBytes: 1, windowBytes: 12 << 10, stepBytes: 4096, reservationBytes: 12 << 10,
-            writebackBytes: 700, unsyncedBytes: 1500)
+            writebackBytes: 700, unsyncedBytes: 1500, spareBytes: 8 << 10)
     }
 }
 
