@@ -12,11 +12,9 @@ actor TransactionCoordinator {
 
     /// How many producer ids are taken at a time.
     private static let producerIDBlock: Int64 = 1000
-    /// There is one coordinator, and it never moves.
-    private static let coordinatorEpoch: Int32 = 0
 
     /// A transactional id.
-    private final class Entry {
+    final class Entry {
         var state: TransactionState?
         /// Offsets of consumer groups that the transaction commits, and where in the log they are.
         var offsets: [(record: OffsetRecord, logOffset: Int64)] = []
@@ -27,8 +25,8 @@ actor TransactionCoordinator {
 
     private let log: any Log
     nonisolated let clock: any WallClock
-    private let resolveTopic: ResolveTopic
-    private let resolveGroups: ResolveGroups
+    let resolveTopic: ResolveTopic
+    let resolveGroups: ResolveGroups
     private var entries: [String: Entry] = [:]
     private var freeIDs: Range<Int64> = 0..<0
     private var nextBlock: Int64 = 0
@@ -206,85 +204,16 @@ actor TransactionCoordinator {
         return state
     }
 
-    private func end(
-        _ id: String, _ entry: Entry, _ marker: TransactionMarker, fencing: Bool
-    ) async throws(DatabaseError) {
-        if let next = try entry.state?.preparing(
-            marker, fencing: fencing, now: clock.millisecondsNow())
-        {
-            // A commit that is durable before its records are could lose some of them.
-            if marker == .commit {
-                for place in next.partitions.sorted() { try await flush(place) }
-            }
-            try await write(id, entry, next)
-        }
-        try await finish(id, entry)
-    }
-
-    private func flush(_ place: TopicPartition) async throws(DatabaseError) {
-        let log = try await log(of: place)
-        do { try await log.flush() } catch { throw DatabaseError(error, "\(place)") }
-    }
-
-    private func log(of place: TopicPartition) async throws(DatabaseError) -> any Log {
-        let topic = try await resolveTopic(place.topic)
-        guard topic.partitions.indices.contains(place.partition) else {
-            throw DatabaseError(.malformedState, "there is no partition \(place)")
-        }
-        return topic.partitions[place.partition].log
-    }
-
-    /// Writes the markers of a transaction that was decided, and then that they are written.
-    private func finish(_ id: String, _ entry: Entry) async throws(DatabaseError) {
-        guard let state = entry.state, let marker = state.marker,
-            let next = state.completing(now: clock.millisecondsNow())
-        else { return }
-        for place in state.partitions.sorted() {
-            do throws(DatabaseError) {
-                try await writeMarker(marker, state, place)
-            } catch {
-                throw DatabaseError(
-                    error.code,
-                    "transaction \(String(reflecting: id)): its \(marker) is decided, and durable; "
-                        + "\(place) could not be told yet, and will be when it is tried again or "
-                        + "the database is opened", cause: error)
-            }
-        }
-        if marker == .commit, !entry.offsets.isEmpty {
-            try await resolveGroups().apply(entry.offsets)
-        }
-        entry.offsets = []
-        for (session, commit) in entry.sessions {
-            session.end(commit)
-            await (try resolveGroups()).endTransactional()
-        }
-        entry.sessions = []
-        // Not synced: after a crash the markers are written again, which changes nothing.
-        try await append(.state(id: id, next), .written)
-        entry.state = next
-    }
-
-    private func writeMarker(
-        _ marker: TransactionMarker, _ state: TransactionState, _ place: TopicPartition
-    ) async throws(DatabaseError) {
-        let log = try await log(of: place)
-        do {
-            _ = try await log.appendMarker(
-                marker, producerID: state.producerID, epoch: state.epoch,
-                coordinatorEpoch: Self.coordinatorEpoch, acknowledge: .durable)
-        } catch { throw DatabaseError(error, "\(place)") }
-    }
-
     // MARK: The log
 
-    private func write(
+    func write(
         _ id: String, _ entry: Entry, _ state: TransactionState
     ) async throws(DatabaseError) {
         try await append(.state(id: id, state), .durable)
         entry.state = state
     }
 
-    private func append(
+    func append(
         _ record: TransactionRecord, _ acknowledge: Acknowledgement
     ) async throws(DatabaseError) {
         do { _ = try await log.append([record.encode()], acknowledge: acknowledge) } catch {

@@ -143,6 +143,29 @@ import Testing
         try await database.close()
     }
 
+    /// A commit waits for one sync of its partitions and one of their markers, not for each in turn.
+    @Test func partitionsAreFlushedAndToldSideBySide() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topics = [try await database.topic("debits"), try await database.topic("credits")]
+        let producer = try await database.producer(transactionalID: "t")
+        try await producer.begin()
+        for topic in topics { try await producer.append([Record("x")], to: topic) }
+        storage.holdCompletions()
+        async let commit: Void = producer.commit()
+        try await eventually("both are flushed") { storage.heldCount == 2 }
+        storage.completeHeld()
+        // The decision.
+        await storage.waitForHeld()
+        #expect(storage.heldCount == 1)
+        storage.completeHeld()
+        try await eventually("both are told") { storage.heldCount == 2 }
+        storage.releaseCompletions()
+        try await commit
+        for topic in topics { #expect(try await texts(topic[0]) == ["x"]) }
+        try await database.close()
+    }
+
     /// Read, process, write: a consumer's offsets are part of the transaction.
     @Test func offsetsAreCommittedWithTheTransaction() async throws {
         let storage = SimulatedStorage(seed: 1)
