@@ -1,6 +1,12 @@
 import CordwoodLog
 import CordwoodStorage
 
+/// Who may go on with a transactional id: Kafka's producer id and epoch, which its batches carry.
+struct ProducerIdentity: Equatable, Sendable {
+    var producerID: Int64
+    var epoch: Int16
+}
+
 /// Decides how transactions over several partitions end, and sees to it that all of them learn it.
 ///
 /// Every step is a record of `__transaction_state`, durable before it is acted upon, so a crash at
@@ -12,6 +18,8 @@ actor TransactionCoordinator {
 
     /// How many producer ids are taken at a time.
     private static let producerIDBlock: Int64 = 1000
+    /// Where the offsets of groups go.
+    static let offsetsPlace = TopicPartition(InternalTopic.consumerOffsets.rawValue, 0)
 
     /// A transactional id.
     final class Entry {
@@ -91,30 +99,49 @@ actor TransactionCoordinator {
     /// the epoch, so that it is turned away.
     func initialise(
         _ id: String, timeoutMilliseconds: Int32
-    ) async throws(DatabaseError) -> (producerID: Int64, epoch: Int16) {
+    ) async throws(DatabaseError) -> ProducerIdentity {
         let entry = entry(id)
         return try await entry.turns.withLock { () async throws(DatabaseError) in
-            let now = clock.millisecondsNow()
             if entry.state?.status == .ongoing {
                 try await end(id, entry, .abort, fencing: true)
             } else {
                 try await finish(id, entry)
             }
-            var next: TransactionState
-            // The last epoch is kept for fencing.
-            if let state = entry.state, state.epoch < Int16.max - 1 {
-                next = TransactionState(
-                    producerID: state.producerID, epoch: state.epoch + 1,
-                    timeoutMilliseconds: timeoutMilliseconds, updatedAt: now)
-            } else {
-                next = TransactionState(
-                    producerID: try await newProducerID(), epoch: 0,
-                    timeoutMilliseconds: timeoutMilliseconds, updatedAt: now)
-            }
-            next.status = .empty
-            try await write(id, entry, next)
-            return (next.producerID, next.epoch)
+            return try await renew(id, entry, timeoutMilliseconds)
         }
+    }
+
+    /// Aborts the holder's transaction and gives it the next epoch, in which the sequence of each
+    /// partition begins at 0: for a holder that does not know what its partitions have of the last
+    /// one (Kafka: KIP-360). After an error, calling again goes on with it.
+    func abortAndRenew(
+        _ id: String, _ holder: ProducerIdentity
+    ) async throws(DatabaseError) -> ProducerIdentity {
+        let entry = entry(id)
+        return try await entry.turns.withLock { () async throws(DatabaseError) in
+            let state = try await checked(id, entry, holder)
+            try await end(id, entry, .abort, fencing: false)
+            return try await renew(id, entry, state.timeoutMilliseconds)
+        }
+    }
+
+    /// Raises the epoch of an id that has no transaction.
+    private func renew(
+        _ id: String, _ entry: Entry, _ timeoutMilliseconds: Int32
+    ) async throws(DatabaseError) -> ProducerIdentity {
+        let next: ProducerIdentity
+        // The last epoch is kept for fencing.
+        if let state = entry.state, state.epoch < Int16.max - 1 {
+            next = ProducerIdentity(producerID: state.producerID, epoch: state.epoch + 1)
+        } else {
+            next = ProducerIdentity(producerID: try await newProducerID(), epoch: 0)
+        }
+        try await write(
+            id, entry,
+            TransactionState(
+                producerID: next.producerID, epoch: next.epoch,
+                timeoutMilliseconds: timeoutMilliseconds, updatedAt: clock.millisecondsNow()))
+        return next
     }
 
     /// An id that no producer of this database has had. Takes a block of them durably, now and then.
@@ -135,38 +162,44 @@ actor TransactionCoordinator {
 
     // MARK: Transactions
 
-    /// Makes partitions part of a producer's transaction, and opens it with the first ones. Records
+    /// Makes partitions part of the holder's transaction, and opens it with the first ones. Records
     /// may be appended to them when this returns.
     func add(
-        _ partitions: Set<TopicPartition>, to id: String, producerID: Int64, epoch: Int16
+        _ partitions: Set<TopicPartition>, to id: String, _ holder: ProducerIdentity
     ) async throws(DatabaseError) {
         let entry = entry(id)
         try await entry.turns.withLock { () async throws(DatabaseError) in
-            let state = try await checked(id, entry, producerID, epoch)
+            let state = try await checked(id, entry, holder)
             if let next = try state.adding(partitions, now: clock.millisecondsNow()) {
                 try await write(id, entry, next)
             }
         }
     }
 
-    /// Offsets that the transaction commits for a group, which its records in the log are of. The
+    /// Offsets that the transaction commits for a group, and where its records of them lie. The
     /// group's commit is ended with the transaction.
+    ///
+    /// Throws where the transaction is over, or has not got the topic of the offsets: then the
+    /// group's commit is the caller's to end.
     func addOffsets(
         _ offsets: [(record: OffsetRecord, logOffset: Int64)], _ session: GroupSession,
-        commit: UInt64, to id: String
-    ) {
-        entry(id).offsets += offsets
-        entry(id).sessions.append((session, commit))
-    }
-
-    /// Ends a producer's transaction. When this returns, it is decided for good, and every
-    /// partition's readers see the same.
-    func end(
-        _ id: String, producerID: Int64, epoch: Int16, _ marker: TransactionMarker
+        commit: UInt64, to id: String, _ holder: ProducerIdentity
     ) async throws(DatabaseError) {
         let entry = entry(id)
         try await entry.turns.withLock { () async throws(DatabaseError) in
-            _ = try await checked(id, entry, producerID, epoch)
+            entry.offsets += offsets
+            entry.sessions.append((session, commit))
+        }
+    }
+
+    /// Ends the holder's transaction. When this returns, it is decided for good, and every
+    /// partition's readers see the same.
+    func end(
+        _ id: String, _ holder: ProducerIdentity, _ marker: TransactionMarker
+    ) async throws(DatabaseError) {
+        let entry = entry(id)
+        try await entry.turns.withLock { () async throws(DatabaseError) in
+            _ = try await checked(id, entry, holder)
             try await end(id, entry, marker, fencing: false)
         }
     }
@@ -190,15 +223,17 @@ actor TransactionCoordinator {
 
     /// The state, when it is the caller's to change.
     private func checked(
-        _ id: String, _ entry: Entry, _ producerID: Int64, _ epoch: Int16
+        _ id: String, _ entry: Entry, _ holder: ProducerIdentity
     ) async throws(DatabaseError) -> TransactionState {
         if entry.state?.isExpired(now: clock.millisecondsNow()) ?? false {
             try await end(id, entry, .abort, fencing: true)
         }
-        guard let state = entry.state, state.producerID == producerID, state.epoch == epoch else {
+        guard let state = entry.state, state.producerID == holder.producerID,
+            state.epoch == holder.epoch
+        else {
             throw DatabaseError(
                 .producerFenced,
-                "producer \(producerID), epoch \(epoch) of \(String(reflecting: id)): another has "
+                "producer \(holder.producerID), epoch \(holder.epoch) of \(String(reflecting: id)): another has "
                     + "taken its place, or its transaction took too long and was aborted")
         }
         return state

@@ -221,6 +221,50 @@ import Testing
         try await database.close()
     }
 
+    /// The partition was cut behind the producer's back: what it has of the sequence is not what the
+    /// producer knows.
+    @Test func anAbortAfterAFailedAppendBeginsTheSequencesAnew() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topics = [try await database.topic("debits"), try await database.topic("credits")]
+        let producer = try await database.producer(transactionalID: "t")
+        let (producerID, epoch) = (producer.producerID, producer.epoch)
+        try await producer.transaction { producer in
+            for topic in topics { try await producer.append([Record("kept")], to: topic) }
+        }
+        try await producer.begin()
+        try await producer.append([Record("lost"), Record("lost")], to: topics[0])
+        try await topics[0][0].log.truncate(to: 2)
+        await expectDatabaseError(.log, "out of order") {
+            try await producer.append([Record("refused")], to: topics[0])
+        }
+        await expectDatabaseError(.invalidTransactionState) { try await producer.commit() }
+        // The abort is decided, its marker written, and then the disk is full for a moment.
+        storage.holdCompletions()
+        let abort = Task { () -> DatabaseError? in
+            do { try await producer.abort() } catch { return error as? DatabaseError }
+            return nil
+        }
+        for _ in 0..<2 {
+            await storage.waitForHeld()
+            storage.completeHeld()
+        }
+        await storage.waitForHeld()
+        storage.inject(Fault(.noSpace, at: 1, of: .write))
+        storage.releaseCompletions()
+        #expect(await abort.value?.code == .log)
+        try await eventually("the abort is tried again") {
+            do { try await producer.abort() } catch { return false }
+            return true
+        }
+        #expect(producer.producerID == producerID && producer.epoch == epoch + 1)
+        try await producer.transaction { producer in
+            for topic in topics { try await producer.append([Record("new")], to: topic) }
+        }
+        for topic in topics { #expect(try await texts(topic[0]) == ["kept", "new"]) }
+        try await database.close()
+    }
+
     /// Every operation of a series of transactions is the last one that reaches the disk. After
     /// reopening, both partitions have the same transactions, whole, and all that were acknowledged;
     /// none is left open.
