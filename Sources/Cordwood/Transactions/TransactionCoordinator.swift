@@ -187,6 +187,13 @@ actor TransactionCoordinator {
     ) async throws(DatabaseError) {
         let entry = entry(id)
         try await entry.turns.withLock { () async throws(DatabaseError) in
+            let state = try await checked(id, entry, holder)
+            guard state.status == .ongoing, state.partitions.contains(Self.offsetsPlace) else {
+                throw DatabaseError(
+                    .invalidTransactionState,
+                    "offsets for transaction \(String(reflecting: id)): expected an open one with "
+                        + "\(Self.offsetsPlace), found it \(state.status)")
+            }
             entry.offsets += offsets
             entry.sessions.append((session, commit))
         }

@@ -221,6 +221,41 @@ import Testing
         try await database.close()
     }
 
+    /// Offsets that come when the transaction is over must not become part of the next one.
+    @Test func offsetsThatComeTooLateAreRefused() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let input = try await database.topic("input")
+        _ = try await input.append([Record("0"), Record("1")])
+        let group = try await database.consumerGroup("doubler")
+        let place = TopicPartition("input", 0)
+        let coordinator = try await database.services.transactionCoordinator()
+        let holder = try await coordinator.initialise("t", timeoutMilliseconds: 5000)
+        let offsets = TopicPartition(InternalTopic.consumerOffsets.rawValue, 0)
+        try await coordinator.add([offsets], to: "t", holder)
+        storage.simulatedClock.advance(milliseconds: 5000)
+        await coordinator.abortExpired()
+        let record = OffsetRecord(group: "doubler", place: place, committed: CommittedOffset(2))
+        let (commit, _) = group.session.begin([place])
+        await expectDatabaseError(.producerFenced) {
+            try await coordinator.addOffsets(
+                [(record, 7)], group.session, commit: #require(commit), to: "t", holder)
+        }
+        group.session.end(try #require(commit))
+        let next = try await coordinator.initialise("t", timeoutMilliseconds: 5000)
+        // Nothing is open, or the topic of the offsets is not part of it.
+        for partitions: Set in [[], [place]] {
+            if !partitions.isEmpty { try await coordinator.add(partitions, to: "t", next) }
+            await expectDatabaseError(.invalidTransactionState) {
+                try await coordinator.addOffsets(
+                    [(record, 7)], group.session, commit: 1, to: "t", next)
+            }
+        }
+        try await coordinator.end("t", next, .commit)
+        #expect(await group.committed(place) == nil)
+        try await database.close()
+    }
+
     /// The partition was cut behind the producer's back: what it has of the sequence is not what the
     /// producer knows.
     @Test func anAbortAfterAFailedAppendBeginsTheSequencesAnew() async throws {
