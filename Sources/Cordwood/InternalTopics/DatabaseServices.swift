@@ -4,8 +4,9 @@ import CordwoodLog
 actor DatabaseServices {
     private let registry: any DatabaseRegistry
     private var groups: Task<Result<GroupCoordinator, DatabaseError>, Never>?
-
     private var transactions: Task<Result<TransactionCoordinator, DatabaseError>, Never>?
+    /// Why the transactions could not be opened the last time.
+    private var transactionsFailure: DatabaseError?
 
     init(registry: any DatabaseRegistry) { self.registry = registry }
 
@@ -17,7 +18,7 @@ actor DatabaseServices {
                 do throws(DatabaseError) {
                     // Offsets of transactions that a crash left open are decided first.
                     if registry.topicNames.contains(InternalTopic.transactionState.rawValue) {
-                        _ = try await self.transactionCoordinator()
+                        try await self.transactionCoordinator().settleOffsets()
                     }
                     let topic = try await registry.topic(
                         InternalTopic.consumerOffsets.rawValue,
@@ -75,28 +76,50 @@ actor DatabaseServices {
                     } resolveGroups: { () throws(DatabaseError) in
                         try await self.groupCoordinator()
                     }
-                    Self.abortExpired(of: coordinator)
+                    Self.lookAfter(coordinator)
                     return .success(coordinator)
                 } catch { return .failure(error) }
             }
         transactions = task
         let result = await task.value
-        if case .failure = result, transactions == task { transactions = nil }
+        if transactions == task {
+            transactionsFailure = nil
+            if case .failure(let error) = result {
+                transactions = nil
+                transactionsFailure = error
+            }
+        }
         return try result.get()
     }
 
-    /// Ends the transactions that a crash left open, so that readers of committed records get on.
-    /// Where that fails, the first call that needs it tries again, and says why.
-    func recoverTransactions() async {
-        guard registry.topicNames.contains(InternalTopic.transactionState.rawValue) else { return }
-        do throws(DatabaseError) { _ = try await transactionCoordinator() } catch {}
+    /// What keeps transactions from being ended.
+    func transactionFailures() async -> [TransactionFailure] {
+        if let transactionsFailure {
+            return [
+                TransactionFailure(
+                    transactionalID: nil, place: TransactionCoordinator.statePlace,
+                    error: transactionsFailure)
+            ]
+        }
+        guard case .success(let coordinator)? = await transactions?.value else { return [] }
+        return await coordinator.failures
     }
 
-    /// Aborts what takes too long, for as long as the coordinator is there.
-    private static func abortExpired(of coordinator: TransactionCoordinator) {
+    /// Ends the transactions that a crash left open, so that readers of committed records get on.
+    /// Where that fails, ``transactionFailures()`` says why, and the first call that needs the
+    /// transactions tries again.
+    func recoverTransactions() async {
+        guard registry.topicNames.contains(InternalTopic.transactionState.rawValue) else { return }
+        // The error is kept.
+        _ = try? await transactionCoordinator()
+    }
+
+    /// Aborts what takes too long, and goes on with what could not be ended, for as long as the
+    /// coordinator is there.
+    private static func lookAfter(_ coordinator: TransactionCoordinator) {
         Task { [weak coordinator] in
             while let coordinator, !coordinator.isClosed {
-                await coordinator.abortExpired()
+                await coordinator.lookAfter()
                 try? await Task.sleep(for: .seconds(1))
             }
         }

@@ -23,38 +23,53 @@ extension TransactionCoordinator {
                 if let failure = failures.first { throw failure.error }
             }
             try await write(id, entry, next)
+            entry.told = []
         }
         try await finish(id, entry)
     }
 
     /// Writes the markers of a transaction that was decided, and then that they are written. The
     /// caller holds the id's turn.
+    ///
+    /// After an error the partitions that could be told know how it ended, and calling again goes on
+    /// with the others.
     func finish(_ id: String, _ entry: Entry) async throws(DatabaseError) {
         guard let state = entry.state, let marker = state.marker,
             let next = state.completing(now: clock.millisecondsNow())
-        else { return }
-        let failures = await inEach(state.partitions) { place throws(DatabaseError) in
-            try await self.writeMarker(marker, state, place)
+        else { return entry.failures = [:] }
+        let failures = await inEach(state.partitions.subtracting(entry.told)) {
+            place throws(DatabaseError) in try await self.writeMarker(marker, state, place)
         }
+        entry.failures = Dictionary(uniqueKeysWithValues: failures.map { ($0.place, $0.error) })
+        entry.told = state.partitions.subtracting(entry.failures.keys)
+        if entry.told.contains(Self.offsetsPlace) { try await endOffsets(entry, marker) }
         if let (place, error) = failures.first {
             throw DatabaseError(
                 error.code,
                 "transaction \(String(reflecting: id)): its \(marker) is decided, and durable; "
-                    + "\(place) could not be told yet, and will be when it is tried again or "
-                    + "the database is opened", cause: error)
+                    + "\(place) could not be told yet, and is tried again every second", cause: error
+            )
         }
-        if marker == .commit, !entry.offsets.isEmpty {
-            try await resolveGroups().apply(entry.offsets)
-        }
-        entry.offsets = []
-        for (session, commit) in entry.sessions {
-            session.end(commit)
-            await (try resolveGroups()).endTransactional()
-        }
-        entry.sessions = []
         // Not synced: after a crash the markers are written again, which changes nothing.
         try await append(.state(id: id, next), .written)
         entry.state = next
+        entry.told = []
+    }
+
+    /// Applies the offsets of a transaction that their topic has the end of, once, and ends the
+    /// groups' commits.
+    private func endOffsets(
+        _ entry: Entry, _ marker: TransactionMarker
+    ) async throws(DatabaseError) {
+        if entry.sessions.isEmpty { return }
+        let groups = try await resolveGroups()
+        let (offsets, sessions) = (entry.offsets, entry.sessions)
+        (entry.offsets, entry.sessions) = ([], [])
+        if marker == .commit { await groups.apply(offsets) }
+        for (session, commit) in sessions {
+            session.end(commit)
+            await groups.endTransactional()
+        }
     }
 
     private func flush(_ place: TopicPartition) async throws(DatabaseError) {

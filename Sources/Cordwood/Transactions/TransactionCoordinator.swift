@@ -11,36 +11,32 @@ struct ProducerIdentity: Equatable, Sendable {
 ///
 /// Every step is a record of `__transaction_state`, durable before it is acted upon, so a crash at
 /// any step ends in all or nothing: opening replays the topic, aborts what was open, and writes the
-/// markers of what was decided again.
+/// markers of what was decided again. A partition that cannot be told holds up its transaction alone:
+/// the others go on, and ``lookAfter()`` tries again.
 actor TransactionCoordinator {
     typealias ResolveTopic = @Sendable (String) async throws(DatabaseError) -> Topic
     typealias ResolveGroups = @Sendable () async throws(DatabaseError) -> GroupCoordinator
 
     /// How many producer ids are taken at a time.
     private static let producerIDBlock: Int64 = 1000
+    /// Where the coordinator's own records go.
+    static let statePlace = TopicPartition(InternalTopic.transactionState.rawValue, 0)
     /// Where the offsets of groups go.
     static let offsetsPlace = TopicPartition(InternalTopic.consumerOffsets.rawValue, 0)
 
-    /// A transactional id.
-    final class Entry {
-        var state: TransactionState?
-        /// Offsets of consumer groups that the transaction commits, and where in the log they are.
-        var offsets: [(record: OffsetRecord, logOffset: Int64)] = []
-        /// Commits of groups that end with the transaction.
-        var sessions: [(session: GroupSession, commit: UInt64)] = []
-        let turns = AsyncLock()
-    }
+    typealias Entry = TransactionEntry
 
     private let log: any Log
     nonisolated let clock: any WallClock
     let resolveTopic: ResolveTopic
     let resolveGroups: ResolveGroups
-    private var entries: [String: Entry] = [:]
+    private(set) var entries: [String: Entry] = [:]
     private var freeIDs: Range<Int64> = 0..<0
     private var nextBlock: Int64 = 0
     private let blocks = AsyncLock()
 
-    /// Replays the topic and ends what was left open.
+    /// Replays the topic and ends what was left open, as far as that goes: what does not is in
+    /// ``failures``. Throws where the topic itself cannot be read.
     static func open(
         _ log: any Log, clock: any WallClock, resolveTopic: @escaping ResolveTopic,
         resolveGroups: @escaping ResolveGroups
@@ -75,15 +71,8 @@ actor TransactionCoordinator {
             case .state(let id, let state): entry(id).state = state
             }
         }
-        for (id, entry) in entries {
-            // Nobody is left who could go on with it.
-            if let next = try entry.state?.status == .ongoing
-                ? entry.state?.preparing(.abort, fencing: true, now: clock.millisecondsNow()) : nil
-            {
-                try await write(id, entry, next)
-            }
-            try await finish(id, entry)
-        }
+        // Nobody is left who could go on with what is open.
+        for (id, entry) in entries { await settle(id, entry) }
     }
 
     private func entry(_ id: String) -> Entry {
@@ -213,20 +202,6 @@ actor TransactionCoordinator {
 
     /// Whether the id's transaction is open: how it ends is not decided.
     func isOpen(_ id: String) -> Bool { entries[id]?.state?.status == .ongoing }
-
-    /// Aborts the transactions that took too long.
-    func abortExpired() async {
-        let now = clock.millisecondsNow()
-        for (id, entry) in entries where entry.state?.isExpired(now: now) ?? false {
-            await entry.turns.withLock {
-                guard entry.state?.isExpired(now: now) ?? false else { return }
-                // Where it fails, the next round tries again.
-                do throws(DatabaseError) {
-                    try await end(id, entry, .abort, fencing: true)
-                } catch {}
-            }
-        }
-    }
 
     /// The state, when it is the caller's to change.
     private func checked(

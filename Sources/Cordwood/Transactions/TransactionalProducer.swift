@@ -127,7 +127,8 @@ public actor TransactionalProducer {
 
     /// Commits the transaction. After an error other than ``DatabaseError/Code/producerFenced``
     /// and ``DatabaseError/Code/invalidTransactionState`` it may be committed or not; calling again
-    /// tells, and so does opening the database again.
+    /// tells, and so does opening the database again. One that is decided is carried out in the
+    /// background; ``Database/transactionFailures`` has what is in its way.
     public func commit() async throws(DatabaseError) { try await end(.commit) }
 
     /// Aborts the transaction: readers of committed records never see any of it.
@@ -248,6 +249,15 @@ public actor TransactionalProducer {
 }
 
 extension Database {
+    /// The transactions that could not be ended yet, by transactional id and partition: open ones
+    /// whose holder is gone or took too long, and those that were decided and whose marker could
+    /// not be written to each partition. They are tried again every second; meanwhile readers of
+    /// committed records wait there, and calls for that transactional id throw the error. Other
+    /// transactions go on.
+    public var transactionFailures: [TransactionFailure] {
+        get async { await services.transactionFailures() }
+    }
+
     /// The longest that a transaction may take, Kafka's `transaction.max.timeout.ms`.
     public static let transactionMaxTimeoutMilliseconds = 900_000
 
