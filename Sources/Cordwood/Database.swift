@@ -19,10 +19,13 @@ public final class Database: Sendable {
     private let countThreads: @Sendable () -> Int
 
     init(
-        registry: any DatabaseRegistry, ioPath: String, countThreads: @escaping @Sendable () -> Int
+        registry: any DatabaseRegistry, _ options: DatabaseOptions, ioPath: String,
+        countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
-        services = DatabaseServices(registry: registry)
+        services = DatabaseServices(
+            registry: registry,
+            transactionalIDExpirationMilliseconds: options.transactionalIDExpirationMilliseconds)
         self.ioPath = ioPath
         self.countThreads = countThreads
     }

@@ -18,12 +18,29 @@ public struct DatabaseOptions: Sendable, Hashable {
     /// What compaction may take of the machine when maintenance runs it (Kafka: `log.cleaner.*`).
     public var compaction: CompactionOptions
 
+    /// How long a transactional id is kept that has no transaction open and that nobody uses (Kafka:
+    /// `transactional.id.expiration.ms`). A producer that holds it longer without using it is fenced
+    /// then. At least 1.
+    public var transactionalIDExpirationMilliseconds: Int
+
     public init(
         mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
-        compaction: CompactionOptions = .init()
+        compaction: CompactionOptions = .init(),
+        transactionalIDExpirationMilliseconds: Int = 604_800_000
     ) {
         self.mode = mode
         self.compaction = compaction
         self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
+        self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
+    }
+
+    /// Throws ``DatabaseError/Code/invalidConfiguration`` for options that cannot work.
+    func validate() throws(DatabaseError) {
+        guard transactionalIDExpirationMilliseconds >= 1 else {
+            throw DatabaseError(
+                .invalidConfiguration,
+                "transactionalIDExpirationMilliseconds: expected at least 1, found "
+                    + "\(transactionalIDExpirationMilliseconds)")
+        }
     }
 }

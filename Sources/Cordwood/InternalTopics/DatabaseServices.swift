@@ -8,7 +8,12 @@ actor DatabaseServices {
     /// Why the transactions could not be opened the last time.
     private var transactionsFailure: DatabaseError?
 
-    init(registry: any DatabaseRegistry) { self.registry = registry }
+    private let transactionalIDExpirationMilliseconds: Int
+
+    init(registry: any DatabaseRegistry, transactionalIDExpirationMilliseconds: Int) {
+        self.registry = registry
+        self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
+    }
 
     /// The coordinator of the consumer groups. The first call replays its topic.
     func groupCoordinator() async throws(DatabaseError) -> GroupCoordinator {
@@ -64,13 +69,16 @@ actor DatabaseServices {
     func transactionCoordinator() async throws(DatabaseError) -> TransactionCoordinator {
         let task =
             transactions
-            ?? Task { [registry] () -> Result<TransactionCoordinator, DatabaseError> in
+            ?? Task {
+                [registry, transactionalIDExpirationMilliseconds]
+                () -> Result<TransactionCoordinator, DatabaseError> in
                 do throws(DatabaseError) {
                     let topic = try await registry.topic(
                         InternalTopic.transactionState.rawValue,
                         creating: InternalTopic.configuration)
                     let coordinator = try await TransactionCoordinator.open(
-                        topic[0].log, clock: registry.clock
+                        topic[0].log, clock: registry.clock,
+                        idExpirationMilliseconds: transactionalIDExpirationMilliseconds
                     ) { name throws(DatabaseError) in
                         try await registry.topic(name, creating: nil)
                     } resolveGroups: { () throws(DatabaseError) in

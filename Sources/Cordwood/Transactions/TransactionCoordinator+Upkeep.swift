@@ -1,5 +1,8 @@
 /// What the coordinator does by itself.
 extension TransactionCoordinator {
+    /// The transactional ids that are known, sorted.
+    var ids: [String] { entries.keys.sorted() }
+
     /// What keeps transactions from being ended, sorted.
     var failures: [TransactionFailure] {
         entries.sorted { $0.key < $1.key }.flatMap { id, entry in
@@ -9,20 +12,38 @@ extension TransactionCoordinator {
         }
     }
 
-    /// A round of upkeep: aborts the transactions that took too long, and goes on with those that
-    /// could not be ended. What fails is in ``failures``, and the next round tries it again.
+    /// A round of upkeep: aborts the transactions that took too long, goes on with those that could
+    /// not be ended, and forgets the ids that nobody uses. What fails is in ``failures``, and the
+    /// next round tries it again.
     func lookAfter() async {
         let now = clock.millisecondsNow()
         for (id, entry) in entries where needsCare(entry, now) {
             await entry.turns.withLock {
-                if needsCare(entry, now) { await settle(id, entry) }
+                guard entries[id] === entry, needsCare(entry, now) else { return }
+                await settle(id, entry)
+                await retire(id, entry, now)
             }
         }
     }
 
     private func needsCare(_ entry: TransactionEntry, _ now: Int64) -> Bool {
-        guard let state = entry.state else { return false }
+        guard let state = entry.state else { return true }
         return state.marker != nil || !entry.failures.isEmpty || state.isExpired(now: now)
+            || state.idleness(now: now, limit: idExpirationMilliseconds) != .inUse
+    }
+
+    /// Forgets an id that nobody uses.
+    private func retire(_ id: String, _ entry: TransactionEntry, _ now: Int64) async {
+        do throws(DatabaseError) {
+            guard var state = entry.state else { return try await forget(id) }
+            switch state.idleness(now: now, limit: idExpirationMilliseconds) {
+            case .inUse: break
+            case .expired: try await forget(id)
+            case .unknown:
+                state.updatedAt = now
+                try await write(id, entry, state)
+            }
+        } catch { entry.failures[Self.statePlace] = error }
     }
 
     /// Aborts the transaction if it is open, and tells the partitions how it ended. The caller holds

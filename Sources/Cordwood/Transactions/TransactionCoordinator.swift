@@ -34,23 +34,27 @@ actor TransactionCoordinator {
     private var freeIDs: Range<Int64> = 0..<0
     private var nextBlock: Int64 = 0
     private let blocks = AsyncLock()
+    /// How long an id is kept that nobody uses.
+    let idExpirationMilliseconds: Int
 
     /// Replays the topic and ends what was left open, as far as that goes: what does not is in
     /// ``failures``. Throws where the topic itself cannot be read.
     static func open(
-        _ log: any Log, clock: any WallClock, resolveTopic: @escaping ResolveTopic,
-        resolveGroups: @escaping ResolveGroups
+        _ log: any Log, clock: any WallClock, idExpirationMilliseconds: Int,
+        resolveTopic: @escaping ResolveTopic, resolveGroups: @escaping ResolveGroups
     ) async throws(DatabaseError) -> TransactionCoordinator {
         let coordinator = TransactionCoordinator(
-            log, clock: clock, resolveTopic: resolveTopic, resolveGroups: resolveGroups)
+            log, clock: clock, idExpirationMilliseconds: idExpirationMilliseconds,
+            resolveTopic: resolveTopic, resolveGroups: resolveGroups)
         try await coordinator.replay()
         return coordinator
     }
 
     private init(
-        _ log: any Log, clock: any WallClock, resolveTopic: @escaping ResolveTopic,
-        resolveGroups: @escaping ResolveGroups
+        _ log: any Log, clock: any WallClock, idExpirationMilliseconds: Int,
+        resolveTopic: @escaping ResolveTopic, resolveGroups: @escaping ResolveGroups
     ) {
+        self.idExpirationMilliseconds = idExpirationMilliseconds
         self.log = log
         self.clock = clock
         self.resolveTopic = resolveTopic
@@ -69,10 +73,26 @@ actor TransactionCoordinator {
             switch try TransactionRecord(record) {
             case .producerIDs(let next): nextBlock = max(nextBlock, next)
             case .state(let id, let state): entry(id).state = state
+            case .forgotten(let id): entries[id] = nil
             }
         }
         // Nobody is left who could go on with what is open.
         for (id, entry) in entries { await settle(id, entry) }
+    }
+
+    /// Does something with an id, one call after the other.
+    private func withTurn<Value>(
+        of id: String, _ body: (Entry) async throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        while true {
+            let entry = entry(id)
+            let value = try await entry.turns.withLock {
+                () async throws(DatabaseError) -> Value? in
+                // One that was forgotten while this call waited is another by now.
+                entries[id] === entry ? try await body(entry) : nil
+            }
+            if let value { return value }
+        }
     }
 
     private func entry(_ id: String) -> Entry {
@@ -89,8 +109,7 @@ actor TransactionCoordinator {
     func initialise(
         _ id: String, timeoutMilliseconds: Int32
     ) async throws(DatabaseError) -> ProducerIdentity {
-        let entry = entry(id)
-        return try await entry.turns.withLock { () async throws(DatabaseError) in
+        try await withTurn(of: id) { entry throws(DatabaseError) in
             if entry.state?.status == .ongoing {
                 try await end(id, entry, .abort, fencing: true)
             } else {
@@ -106,8 +125,7 @@ actor TransactionCoordinator {
     func abortAndRenew(
         _ id: String, _ holder: ProducerIdentity
     ) async throws(DatabaseError) -> ProducerIdentity {
-        let entry = entry(id)
-        return try await entry.turns.withLock { () async throws(DatabaseError) in
+        try await withTurn(of: id) { entry throws(DatabaseError) in
             let state = try await checked(id, entry, holder)
             try await end(id, entry, .abort, fencing: false)
             return try await renew(id, entry, state.timeoutMilliseconds)
@@ -156,8 +174,7 @@ actor TransactionCoordinator {
     func add(
         _ partitions: Set<TopicPartition>, to id: String, _ holder: ProducerIdentity
     ) async throws(DatabaseError) {
-        let entry = entry(id)
-        try await entry.turns.withLock { () async throws(DatabaseError) in
+        try await withTurn(of: id) { entry throws(DatabaseError) in
             let state = try await checked(id, entry, holder)
             if let next = try state.adding(partitions, now: clock.millisecondsNow()) {
                 try await write(id, entry, next)
@@ -174,8 +191,7 @@ actor TransactionCoordinator {
         _ offsets: [(record: OffsetRecord, logOffset: Int64)], _ session: GroupSession,
         commit: UInt64, to id: String, _ holder: ProducerIdentity
     ) async throws(DatabaseError) {
-        let entry = entry(id)
-        try await entry.turns.withLock { () async throws(DatabaseError) in
+        try await withTurn(of: id) { entry throws(DatabaseError) in
             let state = try await checked(id, entry, holder)
             guard state.status == .ongoing, state.partitions.contains(Self.offsetsPlace) else {
                 throw DatabaseError(
@@ -193,8 +209,7 @@ actor TransactionCoordinator {
     func end(
         _ id: String, _ holder: ProducerIdentity, _ marker: TransactionMarker
     ) async throws(DatabaseError) {
-        let entry = entry(id)
-        try await entry.turns.withLock { () async throws(DatabaseError) in
+        try await withTurn(of: id) { entry throws(DatabaseError) in
             _ = try await checked(id, entry, holder)
             try await end(id, entry, marker, fencing: false)
         }
@@ -216,7 +231,8 @@ actor TransactionCoordinator {
             throw DatabaseError(
                 .producerFenced,
                 "producer \(holder.producerID), epoch \(holder.epoch) of \(String(reflecting: id)): another has "
-                    + "taken its place, or its transaction took too long and was aborted")
+                    + "taken its place, its transaction took too long and was aborted, or the id was "
+                    + "not used for so long that it expired")
         }
         return state
     }
@@ -228,6 +244,13 @@ actor TransactionCoordinator {
     ) async throws(DatabaseError) {
         try await append(.state(id: id, state), .durable)
         entry.state = state
+    }
+
+    /// Forgets an id for good. The caller holds its turn.
+    func forget(_ id: String) async throws(DatabaseError) {
+        // Not synced: after a crash that takes it the id is forgotten again.
+        if entries[id]?.state != nil { try await append(.forgotten(id: id), .written) }
+        entries[id] = nil
     }
 
     func append(

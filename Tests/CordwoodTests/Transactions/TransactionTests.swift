@@ -167,6 +167,75 @@ import Testing
         try await database.close()
     }
 
+    @Test func idsThatNobodyUsesAreForgotten() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let day: Int64 = 86_400_000
+        var database = try await Database.open(on: storage)
+        var coordinator = try await database.services.transactionCoordinator()
+        let topic = try await database.topic("orders")
+        let idle = try await database.producer(transactionalID: "idle")
+        try await idle.transaction { _ = try await $0.append([Record("x")], to: topic) }
+        let used = try await database.producer(transactionalID: "used")
+        storage.simulatedClock.advance(milliseconds: 7 * day - 1)
+        try await used.transaction { _ = try await $0.append([Record("y")], to: topic) }
+        await coordinator.lookAfter()
+        #expect(await coordinator.ids == ["idle", "used"])
+        storage.simulatedClock.advance(milliseconds: 1)
+        await coordinator.lookAfter()
+        #expect(await coordinator.ids == ["used"])
+        try await idle.begin()
+        await expectDatabaseError(.producerFenced, "expired") {
+            try await idle.append([Record("late")], to: topic)
+        }
+        // Nor does what was asked of an unknown id stay.
+        await coordinator.lookAfter()
+        #expect(await coordinator.ids == ["used"])
+        try await database.close()
+
+        // Set back by a year, the clock keeps ids for no longer than the time that it then runs.
+        database = try await Database.open(on: storage)
+        coordinator = try await database.services.transactionCoordinator()
+        #expect(await coordinator.ids == ["used"])
+        storage.simulatedClock.advance(milliseconds: -365 * day)
+        await coordinator.lookAfter()
+        storage.simulatedClock.advance(milliseconds: 7 * day - 1)
+        await coordinator.lookAfter()
+        #expect(await coordinator.ids == ["used"])
+        storage.simulatedClock.advance(milliseconds: 1)
+        await coordinator.lookAfter()
+        #expect(await coordinator.ids == [])
+        let again = try await database.producer(transactionalID: "idle")
+        #expect(![idle.producerID, used.producerID].contains(again.producerID))
+        try await database.close()
+        await expectDatabaseError(.invalidConfiguration, "transactionalIDExpiration") {
+            _ = try await Database.open(
+                on: storage, .init(transactionalIDExpirationMilliseconds: 0))
+        }
+    }
+
+    /// Whoever asks for an id while it is being forgotten gets it anew, to work with.
+    @Test func anIDThatComesBackWhileItIsForgottenWorks() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(
+            on: storage, .init(transactionalIDExpirationMilliseconds: 1000))
+        let topic = try await database.topic("orders")
+        let coordinator = try await database.services.transactionCoordinator()
+        let old = try await database.producer(transactionalID: "t")
+        storage.holdCompletions()
+        storage.simulatedClock.advance(milliseconds: 1000)
+        let upkeep = Task { await coordinator.lookAfter() }
+        await storage.waitForHeld()
+        let next = Task { try await database.producer(transactionalID: "t") }
+        for _ in 0..<1000 { await Task.yield() }
+        storage.releaseCompletions()
+        await upkeep.value
+        let new = try await next.value
+        #expect(new.producerID != old.producerID)
+        try await new.transaction { _ = try await $0.append([Record("x")], to: topic) }
+        #expect(try await texts(topic[0]) == ["x"])
+        try await database.close()
+    }
+
     /// Read, process, write: a consumer's offsets are part of the transaction.
     @Test func offsetsAreCommittedWithTheTransaction() async throws {
         let storage = SimulatedStorage(seed: 1)
