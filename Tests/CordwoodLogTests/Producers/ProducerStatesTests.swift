@@ -252,6 +252,48 @@ private struct ProducerModel {
         #expect(replayed == live)
     }
 
+    /// A producer that was forgotten may come back with lower numbers, as its batch, its marker or
+    /// the marker's coordinator; the log holds that, so a replay must follow.
+    @Test func aReplayForgetsWhatTheLogHadForgotten() throws {
+        for seed in seeds(200) {
+            var random = SplitMix64(seed: seed)
+            var (live, replayed) = (ProducerStates(), ProducerStates())
+            var offset: Int64 = 0
+            for step in 0..<60 {
+                if random.below(6) == 0 {
+                    live.expire(now: Int64(step), after: 0)
+                    continue
+                }
+                let (id, epoch) = (Int64(random.below(2)), Int16(random.below(3)))
+                let sequence =
+                    live.producers[id].map { $0.epoch == epoch ? $0.nextSequence : 0 } ?? 100
+                let batch: ProducerBatch =
+                    random.below(3) == 0
+                    ? .marker(
+                        random.coin() ? .abort : .commit, id, epoch: epoch,
+                        coordinator: Int32(random.below(3)), at: Int64(step))
+                    : .records(
+                        id, epoch: epoch, sequence, transactional: random.coin(), at: Int64(step))
+                guard outcome(live, batch) == .append else { continue }
+                live.absorb(batch, at: offset)
+                replayed.absorb(batch, at: offset)
+                offset += 1
+                let context: Comment = "seed \(seed), step \(step)"
+                #expect(replayed.firstUndecided == live.firstUndecided, context)
+                for (id, expected) in live.producers {
+                    let found = try #require(replayed.producers[id], context)
+                    #expect(found.epoch == expected.epoch, context)
+                    // It may recognise more, where the log knows of no batch at all.
+                    #expect(
+                        expected.batches.isEmpty || found.nextSequence == expected.nextSequence,
+                        context)
+                    #expect(found.transactionStart == expected.transactionStart, context)
+                    #expect(found.coordinatorEpoch >= expected.coordinatorEpoch, context)
+                }
+            }
+        }
+    }
+
     /// Values that only a damaged or foreign log holds.
     @Test func whatNoProducerWritesChangesNothing() {
         var states = ProducerStates()
