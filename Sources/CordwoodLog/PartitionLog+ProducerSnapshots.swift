@@ -99,8 +99,8 @@ extension PartitionLog {
         } catch { throw LogError(error, while: "looking for producer snapshots") }
         var notes: [String] = []
         let base = active.header.baseOffset
-        var found = try await producerSnapshot(atOrBefore: end, inSegmentAt: base, &notes)
-        try await replay(&found, to: end)
+        let snapshot = try await producerSnapshot(atOrBefore: end, inSegmentAt: base, &notes)
+        var found = try await producers(at: end, from: snapshot)
         if found.segmentBase != base { found.startSegment(at: base) }
         found.states.expire(
             now: storage.clock.millisecondsNow(),
@@ -118,8 +118,26 @@ extension PartitionLog {
         guard manifest.manifest.producersSince != nil else {
             return ProducerSnapshot(at: offset, segmentBase: offset)
         }
-        var found = try await producerSnapshot(atOrBefore: offset)
-        try await replay(&found, to: offset)
+        return try await producers(at: offset, from: try await producerSnapshot(atOrBefore: offset))
+    }
+
+    /// The same from a snapshot that is in hand.
+    private func producers(
+        at end: Int64, from snapshot: ProducerSnapshot
+    ) async throws(LogError) -> ProducerSnapshot {
+        var found = snapshot
+        try await replay(&found, to: end)
+        guard let start = found.states.firstUndecided, start < snapshot.offset,
+            state.read({
+                $0.sealed.contains { $0.info.isCompacted && $0.end.nextOffset > start }
+            })
+        else { return found }
+        // Compaction removes the marker of a transaction once nothing else is left of it, so one
+        // that was open when the snapshot was written may be over although no marker is there.
+        // It is open if a batch of it is there.
+        var left = ProducerSnapshot(at: start, segmentBase: start)
+        try await replay(&left, to: end)
+        found.states.review(by: left.states)
         return found
     }
 

@@ -222,6 +222,15 @@ extension ProducerStates {
         producers = producers.filter { !Self.isExpired($0.value, now: now, after: idle) }
     }
 
+    /// Takes over which of the open transactions are open still, and since when, from states that
+    /// have seen all that is left of them. O(n log n).
+    mutating func review(by other: ProducerStates) {
+        for (id, producer) in producers where producer.transactionStart != nil {
+            producers[id]?.transactionStart = other.producers[id]?.transactionStart
+        }
+        undecided = producers.values.compactMap(\.transactionStart).sorted()
+    }
+
     /// Puts in a producer that a snapshot holds; false when one of the same id, or an open
     /// transaction at the same offset, is there already. The caller sorts the transactions at the
     /// end.
