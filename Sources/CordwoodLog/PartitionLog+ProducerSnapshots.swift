@@ -34,8 +34,9 @@ extension PartitionLog {
     /// Writes a snapshot in the middle of a segment from time to time. It may come to the medium
     /// before the batches do: if these are lost, recovery finds it behind the end and removes it.
     func checkpointProducers() async {
+        let distance = max(checkpointBytes, checkpointSnapshots * producerSnapshotBytes)
         guard manifest.manifest.producersSince != nil,
-            active.end.position - checkpointedPosition >= checkpointBytes
+            active.end.position - checkpointedPosition >= distance
         else { return }
         checkpointedPosition = active.end.position
         do throws(StorageError) { try await write(ledger.published) } catch {}
@@ -44,7 +45,11 @@ extension PartitionLog {
     private func write(_ snapshot: ProducerSnapshot) async throws(StorageError) {
         guard snapshot.canBeEncoded else { return }
         let path = SegmentFiles.producerSnapshot(snapshot.offset, in: directory)
-        let block = snapshot.encode(logID: manifest.logID)
+        // Of many producers that takes a while, and appends are queued on this thread meanwhile.
+        let block = await storage.offload { [logID = manifest.logID] in
+            snapshot.encode(logID: logID)
+        }
+        producerSnapshotBytes = block.count
         try await storage.replace(path, with: [MemorySlice(block)], in: directory)
         producerSnapshots.removeAll { $0 == snapshot.offset }
         producerSnapshots.append(snapshot.offset)

@@ -58,7 +58,10 @@ private struct Producers {
 }
 
 extension PartitionLog {
-    func checkpoint(every bytes: Int) { checkpointBytes = bytes }
+    func checkpoint(every bytes: Int, snapshots: Int = 0) {
+        checkpointBytes = bytes
+        checkpointSnapshots = snapshots
+    }
 }
 
 /// What the batches of a whole log say, worked out the plain way.
@@ -236,6 +239,23 @@ private struct Replay {
         try await check(reopened, damage)
         for (name, bytes) in zip(indexes, original) {
             #expect(try await content(storage, name) == bytes, "\(name)")
+        }
+    }
+
+    /// The more there is to write of producers, the less often.
+    @Test func largeSnapshotsAreFurtherApart() async throws {
+        let log = try await openLog(on: SimulatedStorage(seed: 1))
+        // 64 bytes and 32 for the producer and each of its batches: 256 in all.
+        await log.checkpoint(every: 1, snapshots: 32)
+        for number in 0..<100 {
+            _ = try await log.produce(
+                sequence: Int32(number), String(repeating: "x", count: 400))
+        }
+        #expect(await log.producerSnapshotBytes == 256)
+        let offsets = await log.producerSnapshots
+        #expect((4...8).contains(offsets.count), "\(offsets)")
+        for (last, next) in zip(offsets.dropFirst(2), offsets.dropFirst(3)) {
+            #expect((next - last) * 500 >= 32 * 256)
         }
     }
 
