@@ -252,6 +252,35 @@ private struct ProducerModel {
         #expect(replayed == live)
     }
 
+    /// Looking up by halves finds what a look at each finds, and stops early.
+    @Test func abortedTransactionsAreFoundByHalves() {
+        for seed in seeds(200) {
+            var random = SplitMix64(seed: seed)
+            var states = ProducerStates()
+            var aborted: [AbortedTransaction] = []
+            for offset in Int64(0)..<200 {
+                let id = Int64(random.below(6))
+                let isOpen = states.producers[id]?.transactionStart != nil
+                let batch: ProducerBatch =
+                    isOpen && random.below(3) == 0
+                    ? .marker(random.below(4) == 0 ? .commit : .abort, id)
+                    : .records(id, states.producers[id]?.nextSequence ?? 0, transactional: true)
+                if let completed = states.absorb(batch, at: offset), completed.marker == .abort {
+                    aborted.append(completed.transaction)
+                }
+                let open = states.producers.values.compactMap(\.transactionStart)
+                #expect(states.firstUndecided == open.min(), "seed \(seed)")
+            }
+            for _ in 0..<50 {
+                let start = Int64(random.below(200))
+                let range = start..<start + Int64(random.below(40))
+                #expect(
+                    aborted.overlapping(range) == aborted.filter { $0.overlaps(range) },
+                    "seed \(seed), \(range)")
+            }
+        }
+    }
+
     /// A producer that was forgotten may come back with lower numbers, as its batch, its marker or
     /// the marker's coordinator; the log holds that, so a replay must follow.
     @Test func aReplayForgetsWhatTheLogHadForgotten() throws {
