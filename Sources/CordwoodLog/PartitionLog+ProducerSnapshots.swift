@@ -110,6 +110,7 @@ extension PartitionLog {
         found.states.expire(
             now: storage.clock.millisecondsNow(),
             after: configuration.producerIDExpirationMilliseconds)
+        found.states.bound()
         ledger = ProducerLedger(found)
         state.publish { snapshot in
             snapshot.transactions = TransactionView(found, producersSince: since)

@@ -161,6 +161,9 @@ extension ProducerStates {
             guard let control, control.coordinatorEpoch >= -1, followsEpoch(of: batch) else {
                 return nil
             }
+            // Where there is no room a producer without a transaction is forgotten at once.
+            guard producers[batch.producerID] != nil || producers.count < Self.maximumProducers
+            else { return nil }
             let start = Self.end(
                 &producers[batch.producerID, default: ProducerState(epoch: batch.epoch)],
                 batch, control)
@@ -226,6 +229,16 @@ extension ProducerStates {
     /// an open transaction. O(producers).
     mutating func expire(now: Int64, after idle: Int) {
         producers = producers.filter { !Self.isExpired($0.value, now: now, after: idle) }
+    }
+
+    /// Forgets the producers that were idle for longest, but none with an open transaction, until
+    /// there are no more than a log remembers: a replay finds those again that had expired.
+    /// O(n log n), and O(1) where there are not more.
+    mutating func bound(to maximum: Int = maximumProducers) {
+        guard count > maximum else { return }
+        let idle = producers.filter { $0.value.transactionStart == nil }
+            .sorted { ($0.value.lastActivity, $0.key) < ($1.value.lastActivity, $1.key) }
+        for (id, _) in idle.prefix(count - maximum) { producers[id] = nil }
     }
 
     /// Takes over which of the open transactions are open still, and since when, from states that
