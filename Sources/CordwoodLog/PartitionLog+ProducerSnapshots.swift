@@ -124,7 +124,10 @@ extension PartitionLog {
         guard manifest.manifest.producersSince != nil else {
             return ProducerSnapshot(at: offset, segmentBase: offset)
         }
-        return try await producers(at: offset, from: try await producerSnapshot(atOrBefore: offset))
+        var found = try await producers(
+            at: offset, from: try await producerSnapshot(atOrBefore: offset))
+        found.states.bound()
+        return found
     }
 
     /// The same from a snapshot that is in hand.
