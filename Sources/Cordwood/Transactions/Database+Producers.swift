@@ -12,8 +12,8 @@ extension Database {
 
     /// The transactions that could not be ended yet, by transactional id and partition: open ones
     /// whose holder is gone or took too long, and those that were decided and whose marker could
-    /// not be written to each partition. They are tried again every second; meanwhile readers of
-    /// committed records wait there, and calls for that transactional id throw the error. Other
+    /// not be written to each partition. They are tried again, at least every 33 s; meanwhile readers
+    /// of committed records wait there, and calls for that transactional id throw the error. Other
     /// transactions go on.
     public var transactionFailures: [TransactionFailure] {
         get async { await services.transactionFailures() }

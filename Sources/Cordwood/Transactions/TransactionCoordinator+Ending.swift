@@ -36,7 +36,10 @@ extension TransactionCoordinator {
     func finish(_ id: String, _ entry: Entry) async throws(DatabaseError) {
         guard let state = entry.state, let marker = state.marker,
             let next = state.completing(now: clock.millisecondsNow())
-        else { return entry.failures = [:] }
+        else {
+            entry.failures = [:]
+            return
+        }
         let failures = await inEach(state.partitions.subtracting(entry.told)) {
             place throws(DatabaseError) in try await self.writeMarker(marker, state, place)
         }
@@ -47,8 +50,8 @@ extension TransactionCoordinator {
             throw DatabaseError(
                 error.code,
                 "transaction \(String(reflecting: id)): its \(marker) is decided, and durable; "
-                    + "\(place) could not be told yet, and is tried again every second", cause: error
-            )
+                    + "\(place) could not be told yet, and is tried again in the background",
+                cause: error)
         }
         // Not synced: after a crash the markers are written again, which changes nothing.
         try await append(.state(id: id, next), .written)

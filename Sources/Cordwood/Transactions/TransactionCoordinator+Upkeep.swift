@@ -13,15 +13,16 @@ extension TransactionCoordinator {
     }
 
     /// A round of upkeep: aborts the transactions that took too long, goes on with those that could
-    /// not be ended, and forgets the ids that nobody uses. What fails is in ``failures``, and the
-    /// next round tries it again.
+    /// not be ended, and forgets the ids that nobody uses. What fails is in ``failures``, and a
+    /// later round tries it again: after one, two, four rounds and so on up to 32.
     func lookAfter() async {
         let now = clock.millisecondsNow()
-        for (id, entry) in entries where needsCare(entry, now) {
+        for (id, entry) in entries where needsCare(entry, now) && entry.isDue() {
             await entry.turns.withLock {
                 guard entries[id] === entry, needsCare(entry, now) else { return }
                 await settle(id, entry)
                 await retire(id, entry, now)
+                entry.backOff()
             }
         }
     }

@@ -82,6 +82,24 @@ import Testing
         }
     }
 
+    @Test func attemptsComeFurtherApart() {
+        let entry = TransactionEntry()
+        var attempts: [Int] = []
+        for round in 0..<100 {
+            entry.failures = [TopicPartition("a", 0): DatabaseError(.log, "full")]
+            guard entry.isDue() else { continue }
+            attempts.append(round)
+            entry.backOff()
+        }
+        #expect(attempts == [0, 2, 5, 10, 19, 36, 69])
+        // Something new is not held up by what is over.
+        entry.failures = [:]
+        #expect(entry.isDue())
+        entry.backOff()
+        entry.failures = [TopicPartition("a", 0): DatabaseError(.log, "full")]
+        #expect(entry.isDue())
+    }
+
     private func stored(_ record: Record) -> StoredRecord {
         StoredRecord(offset: 5, timestamp: 0, key: record.key, value: record.value, headers: [])
     }
