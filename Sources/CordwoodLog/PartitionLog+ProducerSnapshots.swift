@@ -45,14 +45,25 @@ extension PartitionLog {
     private func write(_ snapshot: ProducerSnapshot) async throws(StorageError) {
         guard snapshot.canBeEncoded else { return }
         let path = SegmentFiles.producerSnapshot(snapshot.offset, in: directory)
-        // Of many producers that takes a while, and appends are queued on this thread meanwhile.
-        let block = await storage.offload { [logID = manifest.logID] in
-            snapshot.encode(logID: logID)
-        }
+        let block = await encode(snapshot)
         producerSnapshotBytes = block.count
         try await storage.replace(path, with: [MemorySlice(block)], in: directory)
         producerSnapshots.removeAll { $0 == snapshot.offset }
         producerSnapshots.append(snapshot.offset)
+    }
+
+    /// So many producers and transactions are encoded at once: that takes no longer than a change of
+    /// threads.
+    private static var maximumEncodedHere: Int { 512 }
+
+    /// Encodes a snapshot. Of many producers that takes a while, so it is done on another thread:
+    /// appends are queued on this one meanwhile.
+    private func encode(_ snapshot: ProducerSnapshot) async -> MemoryBlock {
+        let logID = manifest.logID
+        guard snapshot.states.count + snapshot.aborted.count > Self.maximumEncodedHere else {
+            return snapshot.encode(logID: logID)
+        }
+        return await storage.offload { snapshot.encode(logID: logID) }
     }
 
     // MARK: Removing
