@@ -244,6 +244,8 @@ actor TransactionCoordinator {
     ) async throws(DatabaseError) {
         try await append(.state(id: id, state), .durable)
         entry.state = state
+        // What could not be written before is of no more concern.
+        entry.failures[Self.statePlace] = nil
     }
 
     /// Forgets an id for good. The caller holds its turn.
