@@ -126,9 +126,11 @@ actor DatabaseServices {
     /// coordinator is there.
     private static func lookAfter(_ coordinator: TransactionCoordinator) {
         Task { [weak coordinator] in
-            while let coordinator, !coordinator.isClosed {
-                await coordinator.lookAfter()
+            while true {
+                // Not held on to meanwhile: with a database that is gone nothing is to be done.
                 try? await Task.sleep(for: .seconds(1))
+                guard let coordinator, !coordinator.isClosed else { return }
+                await coordinator.lookAfter()
             }
         }
     }

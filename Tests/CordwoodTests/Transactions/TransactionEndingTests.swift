@@ -166,4 +166,18 @@ import Testing
         #expect(await database.transactionFailures.isEmpty)
         try await database.close()
     }
+
+    /// What is done in the background opens no topic of a database that was closed.
+    @Test func aClosedDatabaseOpensNothing() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var database = try await Database.open(on: storage)
+        _ = try await database.topic("orders")
+        try await database.close()
+        database = try await Database.open(on: storage)
+        let registry = database.registry
+        try await database.close()
+        await expectDatabaseError(.closed, "orders") {
+            _ = try await registry.topic("orders", creating: nil)
+        }
+    }
 }
