@@ -39,6 +39,7 @@ extension Database {
         on storage: S, _ options: DatabaseOptions = .init(), name: String = "database",
         ioPath: String = "other"
     ) async throws(DatabaseError) -> Database {
+        try options.validate()
         try await checkFolder(storage, options, name)
         let lock: any StorageLock
         do {
@@ -50,7 +51,7 @@ extension Database {
             registry.startMaintenance(every: interval)
         }
         let database = Database(
-            registry: registry, ioPath: ioPath, taskExecutor: storage.taskExecutor,
+            registry: registry, options, ioPath: ioPath, taskExecutor: storage.taskExecutor,
             countThreads: { storage.ownedThreads })
         await database.services.recoverTransactions()
         return database

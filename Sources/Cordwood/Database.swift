@@ -32,11 +32,14 @@ public final class Database: Sendable {
     private let countThreads: @Sendable () -> Int
 
     init(
-        registry: any DatabaseRegistry, ioPath: String, taskExecutor: any TaskExecutor,
+        registry: any DatabaseRegistry, _ options: DatabaseOptions, ioPath: String,
+        taskExecutor: any TaskExecutor,
         countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
-        services = DatabaseServices(registry: registry)
+        services = DatabaseServices(
+            registry: registry,
+            transactionalIDExpirationMilliseconds: options.transactionalIDExpirationMilliseconds)
         self.ioPath = ioPath
         self.taskExecutor = taskExecutor
         self.countThreads = countThreads

@@ -19,12 +19,29 @@ public struct DatabaseOptions: Sendable, Hashable {
     /// By default it gives way to appends; see ``CompactionOptions/background``.
     public var compaction: CompactionOptions
 
+    /// How long a transactional id is kept that has no transaction open and that nobody uses (Kafka:
+    /// `transactional.id.expiration.ms`). A producer that holds it longer without using it is fenced
+    /// then. At least 1.
+    public var transactionalIDExpirationMilliseconds: Int
+
     public init(
         mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
-        compaction: CompactionOptions = .background
+        compaction: CompactionOptions = .background,
+        transactionalIDExpirationMilliseconds: Int = 604_800_000
     ) {
         self.mode = mode
         self.compaction = compaction
         self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
+        self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
+    }
+
+    /// Throws ``DatabaseError/Code/invalidConfiguration`` for options that cannot work.
+    func validate() throws(DatabaseError) {
+        guard transactionalIDExpirationMilliseconds >= 1 else {
+            throw DatabaseError(
+                .invalidConfiguration,
+                "transactionalIDExpirationMilliseconds: expected at least 1, found "
+                    + "\(transactionalIDExpirationMilliseconds)")
+        }
     }
 }

@@ -18,6 +18,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let catalogLock = AsyncLock()
     /// Alterations read what the ones before them wrote.
     private let alterationLock = AsyncLock()
+    /// Nothing more is opened: the folder is let go of.
+    private var isClosing = false
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
@@ -88,6 +90,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     func close() async throws(DatabaseError) {
         var failure: DatabaseError?
+        isClosing = true
         await maintenance.stop()
         // Openings under way finish first, so that no log is left behind.
         for task in topics.values { _ = await task.value }
@@ -159,6 +162,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
         } else if topics[name] == nil {
             throw DatabaseError(
                 .unknownTopic, "\(self.name) has no topic \(String(reflecting: name))")
+        }
+        if isClosing, topics[name] == nil {
+            throw DatabaseError(.closed, "\(self.name) was closed; \(name) is not opened any more")
         }
         let task =
             topics[name]

@@ -34,8 +34,9 @@ extension PartitionLog {
     /// Writes a snapshot in the middle of a segment from time to time. It may come to the medium
     /// before the batches do: if these are lost, recovery finds it behind the end and removes it.
     func checkpointProducers() async {
+        let distance = max(checkpointBytes, checkpointSnapshots * producerSnapshotBytes)
         guard manifest.manifest.producersSince != nil,
-            active.end.position - checkpointedPosition >= checkpointBytes
+            active.end.position - checkpointedPosition >= distance
         else { return }
         checkpointedPosition = active.end.position
         do throws(StorageError) { try await write(ledger.published) } catch {}
@@ -44,10 +45,25 @@ extension PartitionLog {
     private func write(_ snapshot: ProducerSnapshot) async throws(StorageError) {
         guard snapshot.canBeEncoded else { return }
         let path = SegmentFiles.producerSnapshot(snapshot.offset, in: directory)
-        let block = snapshot.encode(logID: manifest.logID)
+        let block = await encode(snapshot)
+        producerSnapshotBytes = block.count
         try await storage.replace(path, with: [MemorySlice(block)], in: directory)
         producerSnapshots.removeAll { $0 == snapshot.offset }
         producerSnapshots.append(snapshot.offset)
+    }
+
+    /// So many producers and transactions are encoded at once: that takes no longer than a change of
+    /// threads.
+    private static var maximumEncodedHere: Int { 512 }
+
+    /// Encodes a snapshot. Of many producers that takes a while, so it is done on another thread:
+    /// appends are queued on this one meanwhile.
+    private func encode(_ snapshot: ProducerSnapshot) async -> MemoryBlock {
+        let logID = manifest.logID
+        guard snapshot.states.count + snapshot.aborted.count > Self.maximumEncodedHere else {
+            return snapshot.encode(logID: logID)
+        }
+        return await storage.offload { snapshot.encode(logID: logID) }
     }
 
     // MARK: Removing
@@ -99,12 +115,13 @@ extension PartitionLog {
         } catch { throw LogError(error, while: "looking for producer snapshots") }
         var notes: [String] = []
         let base = active.header.baseOffset
-        var found = try await producerSnapshot(atOrBefore: end, inSegmentAt: base, &notes)
-        try await replay(&found, to: end)
+        let snapshot = try await producerSnapshot(atOrBefore: end, inSegmentAt: base, &notes)
+        var found = try await producers(at: end, from: snapshot)
         if found.segmentBase != base { found.startSegment(at: base) }
         found.states.expire(
             now: storage.clock.millisecondsNow(),
             after: configuration.producerIDExpirationMilliseconds)
+        found.states.bound()
         ledger = ProducerLedger(found)
         state.publish { snapshot in
             snapshot.transactions = TransactionView(found, producersSince: since)
@@ -118,8 +135,29 @@ extension PartitionLog {
         guard manifest.manifest.producersSince != nil else {
             return ProducerSnapshot(at: offset, segmentBase: offset)
         }
-        var found = try await producerSnapshot(atOrBefore: offset)
-        try await replay(&found, to: offset)
+        var found = try await producers(
+            at: offset, from: try await producerSnapshot(atOrBefore: offset))
+        found.states.bound()
+        return found
+    }
+
+    /// The same from a snapshot that is in hand.
+    private func producers(
+        at end: Int64, from snapshot: ProducerSnapshot
+    ) async throws(LogError) -> ProducerSnapshot {
+        var found = snapshot
+        try await replay(&found, to: end)
+        guard let start = found.states.firstUndecided, start < snapshot.offset,
+            state.read({
+                $0.sealed.contains { $0.info.isCompacted && $0.end.nextOffset > start }
+            })
+        else { return found }
+        // Compaction removes the marker of a transaction once nothing else is left of it, so one
+        // that was open when the snapshot was written may be over although no marker is there.
+        // It is open if a batch of it is there.
+        var left = ProducerSnapshot(at: start, segmentBase: start)
+        try await replay(&left, to: end)
+        found.states.review(by: left.states)
         return found
     }
 

@@ -18,9 +18,8 @@ extension PartitionLog {
                 let transactions = byProducer[producer.producerID]
             else { return true }
             // A producer has one transaction at a time, so theirs do not overlap.
-            return !transactions.contains {
-                $0.firstOffset <= batch.baseOffset && batch.baseOffset < $0.lastOffset
-            }
+            let next = transactions.partitionIndex { $0.lastOffset > batch.baseOffset }
+            return next == transactions.count || transactions[next].firstOffset > batch.baseOffset
         }
     }
 
@@ -32,7 +31,7 @@ extension PartitionLog {
             let first = snapshot.sealed.partitionIndex { $0.end.nextOffset > offsets.lowerBound }
             return (
                 snapshot.sealed[first...],
-                snapshot.transactions.aborted.filter { $0.overlaps(offsets) },
+                snapshot.transactions.aborted.overlapping(offsets),
                 snapshot.transactions.producersSince
             )
         }
@@ -40,7 +39,7 @@ extension PartitionLog {
         var found: [AbortedTransaction] = []
         for segment in segments where segment.end.nextOffset > since {
             let index = try await transactionIndex(of: segment)
-            found += index.entries.filter { $0.overlaps(offsets) }
+            found += index.entries.overlapping(offsets)
             if index.stableOffset >= offsets.upperBound { return found }
         }
         return found + active
@@ -94,6 +93,20 @@ extension PartitionLog {
         do throws(StorageError) {
             try await transactionIndexFile(segment.header).replace(with: index)
         } catch {}
+    }
+}
+
+extension [AbortedTransaction] {
+    /// Those of a segment, in the order of their markers, with records in `offsets`.
+    /// O(log n + those whose markers come before all of `offsets` is decided).
+    func overlapping(_ offsets: Range<Int64>) -> [AbortedTransaction] {
+        var found: [AbortedTransaction] = []
+        for transaction in self[partitionIndex { $0.lastOffset > offsets.lowerBound }...] {
+            if transaction.overlaps(offsets) { found.append(transaction) }
+            // Transactions that end later begin behind that.
+            if transaction.lastStableOffset >= offsets.upperBound { break }
+        }
+        return found
     }
 }
 

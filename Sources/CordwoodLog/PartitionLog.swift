@@ -41,9 +41,12 @@ public actor PartitionLog<S: Storage>: Log {
     var producerSnapshots: [Int64] = []
     /// Where the active segment ended at the last of them.
     var checkpointedPosition = 0
-    /// How far the active segment grows between two snapshots: what an opening after a crash has to
-    /// replay at most.
+    /// How far the active segment grows between two snapshots, at least: what an opening after a
+    /// crash has to replay. Large snapshots come further apart, by so many times their size.
     var checkpointBytes = 64 << 20
+    var checkpointSnapshots = 32
+    /// The size of the last snapshot that was written.
+    var producerSnapshotBytes = 0
     nonisolated let transactionIndexes = TransactionIndexCache()
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
     var groupWaiters: [CheckedContinuation<Void, Never>] = []

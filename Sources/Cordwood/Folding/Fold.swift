@@ -130,12 +130,23 @@ public actor Fold<State: Sendable> {
         }
     }
 
-    /// Folds what is new and writes a snapshot. Throws nothing for a snapshot that could not be
-    /// written: ``notes`` says so.
+    /// Folds what is new, makes it durable where it is not, and writes a snapshot. Throws nothing for
+    /// a snapshot that could not be written: ``notes`` says so.
     public func takeSnapshot() async throws(DatabaseError) {
         try await turns.withLock { () async throws(DatabaseError) in
             try await self.catchUp()
+            await self.flush()
             await self.writeSnapshot()
+        }
+    }
+
+    /// Makes durable what was folded: a snapshot is not written of what could be lost.
+    private func flush() async {
+        for partition in topic.partitions
+        where positions[partition.number] > partition.durableOffset {
+            do throws(LogError) { try await partition.log.flush() } catch {
+                note("a snapshot could not be written: partition \(partition.number): \(error)")
+            }
         }
     }
 

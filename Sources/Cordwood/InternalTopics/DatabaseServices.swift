@@ -4,10 +4,16 @@ import CordwoodLog
 actor DatabaseServices {
     private let registry: any DatabaseRegistry
     private var groups: Task<Result<GroupCoordinator, DatabaseError>, Never>?
-
     private var transactions: Task<Result<TransactionCoordinator, DatabaseError>, Never>?
+    /// Why the transactions could not be opened the last time.
+    private var transactionsFailure: DatabaseError?
 
-    init(registry: any DatabaseRegistry) { self.registry = registry }
+    private let transactionalIDExpirationMilliseconds: Int
+
+    init(registry: any DatabaseRegistry, transactionalIDExpirationMilliseconds: Int) {
+        self.registry = registry
+        self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
+    }
 
     /// The coordinator of the consumer groups. The first call replays its topic.
     func groupCoordinator() async throws(DatabaseError) -> GroupCoordinator {
@@ -17,7 +23,7 @@ actor DatabaseServices {
                 do throws(DatabaseError) {
                     // Offsets of transactions that a crash left open are decided first.
                     if registry.topicNames.contains(InternalTopic.transactionState.rawValue) {
-                        _ = try await self.transactionCoordinator()
+                        try await self.transactionCoordinator().settleOffsets()
                     }
                     let topic = try await registry.topic(
                         InternalTopic.consumerOffsets.rawValue,
@@ -63,41 +69,68 @@ actor DatabaseServices {
     func transactionCoordinator() async throws(DatabaseError) -> TransactionCoordinator {
         let task =
             transactions
-            ?? Task { [registry] () -> Result<TransactionCoordinator, DatabaseError> in
+            ?? Task {
+                [registry, transactionalIDExpirationMilliseconds]
+                () -> Result<TransactionCoordinator, DatabaseError> in
                 do throws(DatabaseError) {
                     let topic = try await registry.topic(
                         InternalTopic.transactionState.rawValue,
                         creating: InternalTopic.configuration)
                     let coordinator = try await TransactionCoordinator.open(
-                        topic[0].log, clock: registry.clock
+                        topic[0].log, clock: registry.clock,
+                        idExpirationMilliseconds: transactionalIDExpirationMilliseconds
                     ) { name throws(DatabaseError) in
                         try await registry.topic(name, creating: nil)
                     } resolveGroups: { () throws(DatabaseError) in
                         try await self.groupCoordinator()
                     }
-                    Self.abortExpired(of: coordinator)
+                    Self.lookAfter(coordinator)
                     return .success(coordinator)
                 } catch { return .failure(error) }
             }
         transactions = task
         let result = await task.value
-        if case .failure = result, transactions == task { transactions = nil }
+        if transactions == task {
+            transactionsFailure = nil
+            if case .failure(let error) = result {
+                transactions = nil
+                transactionsFailure = error
+            }
+        }
         return try result.get()
     }
 
-    /// Ends the transactions that a crash left open, so that readers of committed records get on.
-    /// Where that fails, the first call that needs it tries again, and says why.
-    func recoverTransactions() async {
-        guard registry.topicNames.contains(InternalTopic.transactionState.rawValue) else { return }
-        do throws(DatabaseError) { _ = try await transactionCoordinator() } catch {}
+    /// What keeps transactions from being ended.
+    func transactionFailures() async -> [TransactionFailure] {
+        if let transactionsFailure {
+            return [
+                TransactionFailure(
+                    transactionalID: nil, place: TransactionCoordinator.statePlace,
+                    error: transactionsFailure)
+            ]
+        }
+        guard case .success(let coordinator)? = await transactions?.value else { return [] }
+        return await coordinator.failures
     }
 
-    /// Aborts what takes too long, for as long as the coordinator is there.
-    private static func abortExpired(of coordinator: TransactionCoordinator) {
+    /// Ends the transactions that a crash left open, so that readers of committed records get on.
+    /// Where that fails, ``transactionFailures()`` says why, and the first call that needs the
+    /// transactions tries again.
+    func recoverTransactions() async {
+        guard registry.topicNames.contains(InternalTopic.transactionState.rawValue) else { return }
+        // The error is kept.
+        _ = try? await transactionCoordinator()
+    }
+
+    /// Aborts what takes too long, and goes on with what could not be ended, for as long as the
+    /// coordinator is there.
+    private static func lookAfter(_ coordinator: TransactionCoordinator) {
         Task { [weak coordinator] in
-            while let coordinator, !coordinator.isClosed {
-                await coordinator.abortExpired()
+            while true {
+                // Not held on to meanwhile: with a database that is gone nothing is to be done.
                 try? await Task.sleep(for: .seconds(1))
+                guard let coordinator, !coordinator.isClosed else { return }
+                await coordinator.lookAfter()
             }
         }
     }

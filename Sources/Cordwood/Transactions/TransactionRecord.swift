@@ -1,10 +1,12 @@
 import CordwoodLog
 
 /// A record of `__transaction_state`: a transaction's state in Kafka's formats (key version 0,
-/// value version 0), or, under a key of this library's own, the producer ids that are taken. Layout
+/// value version 0), the tombstone of one that expired, or, under a key of this library's own, the producer ids that are taken. Layout
 /// in `docs/file-formats.md`, "Transaction state".
 enum TransactionRecord: Equatable {
     case state(id: String, TransactionState)
+    /// The id expired: a tombstone, as Kafka writes it.
+    case forgotten(id: String)
     /// Every producer id before this one may be in use.
     case producerIDs(next: Int64)
 
@@ -22,6 +24,10 @@ enum TransactionRecord: Equatable {
         case .producerIDs(let next):
             key.number(Self.producerIDsKey)
             value.number(next)
+        case .forgotten(let id):
+            key.number(Self.stateKey)
+            key.text(id)
+            return Record(key: key.bytes, value: nil)
         case .state(let id, let state):
             key.number(Self.stateKey)
             key.text(id)
@@ -46,8 +52,8 @@ enum TransactionRecord: Equatable {
     /// ``DatabaseError/Code/malformedState`` for what does not hold together.
     init(_ record: StoredRecord) throws(DatabaseError) {
         let place = "\(InternalTopic.transactionState.rawValue), offset \(record.offset)"
-        guard let key = record.key, let value = record.value else {
-            throw DatabaseError(.malformedState, "\(place): expected a key and a value")
+        guard let key = record.key else {
+            throw DatabaseError(.malformedState, "\(place): expected a key")
         }
         func version(_ bytes: [UInt8]) -> Int16? {
             bytes.withUnsafeBytes { bytes in
@@ -55,7 +61,10 @@ enum TransactionRecord: Equatable {
                 return reader.number(Int16.self)
             }
         }
-        guard let kind = version(key), let valueVersion = version(value) else {
+        // A tombstone has none of its own.
+        guard let kind = version(key),
+            let valueVersion = record.value.map(version) ?? Self.valueVersion
+        else {
             throw DatabaseError(.malformedState, "\(place): the key or the value has no version")
         }
         guard kind == Self.stateKey || kind == Self.producerIDsKey,
@@ -67,17 +76,30 @@ enum TransactionRecord: Equatable {
                     + "\(kind) and \(valueVersion)")
         }
         let parsed: TransactionRecord?
-        if kind == Self.producerIDsKey {
-            parsed = key.count == 2 ? value.withUnsafeBytes(Self.producerIDs) : nil
-        } else {
+        switch (kind, record.value) {
+        case (Self.stateKey, let value?):
             parsed = key.withUnsafeBytes { key in
                 value.withUnsafeBytes { Self.state(key, $0) }
             }
+        case (Self.stateKey, nil):
+            parsed = key.withUnsafeBytes(Self.id).map { .forgotten(id: $0) }
+        case (_, let value?):
+            parsed = key.count == 2 ? value.withUnsafeBytes(Self.producerIDs) : nil
+        // The ids that are taken are never given back.
+        case (_, nil): parsed = nil
         }
         guard let parsed else {
             throw DatabaseError(.malformedState, "\(place): the record does not parse")
         }
         self = parsed
+    }
+
+    private static func id(_ key: UnsafeRawBufferPointer) -> String? {
+        var reader = StateReader(key)
+        guard reader.number(Int16.self) != nil, let id = reader.text(), reader.remaining == 0 else {
+            return nil
+        }
+        return id
     }
 
     private static func producerIDs(_ bytes: UnsafeRawBufferPointer) -> TransactionRecord? {
@@ -91,10 +113,8 @@ enum TransactionRecord: Equatable {
     private static func state(
         _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) -> TransactionRecord? {
-        var keyReader = StateReader(key)
         var reader = StateReader(value)
-        guard keyReader.number(Int16.self) != nil, let id = keyReader.text(),
-            keyReader.remaining == 0, reader.number(Int16.self) != nil,
+        guard let id = id(key), reader.number(Int16.self) != nil,
             let producerID = reader.number(Int64.self), producerID >= 0,
             let epoch = reader.number(Int16.self), epoch >= 0,
             let timeout = reader.number(Int32.self), timeout > 0,
@@ -127,8 +147,9 @@ enum TransactionRecord: Equatable {
 }
 
 extension DatabaseError.Code {
-    /// Another producer has taken the transactional id, or the transaction took longer than its
-    /// timeout and was aborted. Make a new producer to go on.
+    /// Another producer has taken the transactional id, the transaction took longer than its timeout
+    /// and was aborted, or the id was not used for so long that it expired. Make a new producer to go
+    /// on.
     public static let producerFenced = Self(description: "producer fenced")
     /// A call that does not fit where the transaction stands.
     public static let invalidTransactionState = Self(description: "invalid transaction state")

@@ -48,6 +48,26 @@ struct TransactionState: Equatable, Sendable {
         return !overflow && age >= Int64(timeoutMilliseconds)
     }
 
+    enum Idleness {
+        case inUse
+        /// Nothing is open, and nobody has used the id for as long as it is kept.
+        case expired
+        /// The last use lies further in the future than an id is kept: a clock that was wrong wrote
+        /// it, and it would keep the id for as long as that was wrong by.
+        case unknown
+    }
+
+    /// Whether the id is to be forgotten, `limit` milliseconds after its last use. A clock that was
+    /// set back makes that later, never earlier.
+    func idleness(now: Int64, limit: Int) -> Idleness {
+        guard status != .ongoing, marker == nil else { return .inUse }
+        let (age, overflow) = now.subtractingReportingOverflow(updatedAt)
+        // The difference overflows only for times that no clock shows.
+        if overflow { return updatedAt < now ? .expired : .unknown }
+        if age >= Int64(limit) { return .expired }
+        return age < -Int64(limit) ? .unknown : .inUse
+    }
+
     /// Opens a transaction, or adds partitions to the open one. nil where they are in it already.
     func adding(
         _ new: Set<TopicPartition>, now: Int64

@@ -1,4 +1,5 @@
 public import CordwoodLog
+import Synchronization
 
 /// Appends records to several partitions, and offsets of consumer groups, that take effect together
 /// or not at all.
@@ -9,7 +10,8 @@ public import CordwoodLog
 ///
 /// A transactional id has one holder: making another producer of the same id fences this one, whose
 /// calls then throw ``DatabaseError/Code/producerFenced``. After an append that failed the
-/// transaction can only be aborted.
+/// transaction can only be aborted; the abort takes the next ``epoch``, since how much of the
+/// append the partition has is not known, and the producer goes on.
 public actor TransactionalProducer {
     /// Where the producer stands, seen from here.
     private enum Stage {
@@ -17,14 +19,12 @@ public actor TransactionalProducer {
         case open
         /// An append failed: what was written is not known.
         case broken
-        /// The decision was asked for, and may have been taken.
-        case ending(TransactionMarker)
+        /// The decision was asked for, and may have been taken. `renews`: a new epoch comes with it.
+        case ending(TransactionMarker, renews: Bool)
     }
 
     public nonisolated let transactionalID: String
-    /// Kafka's producer id and epoch, which its batches carry.
-    public nonisolated let producerID: Int64
-    public nonisolated let epoch: Int16
+    private nonisolated let identity: Mutex<ProducerIdentity>
     private let coordinator: TransactionCoordinator
     private let offsetsLog: TransactionCoordinator.ResolveTopic
     private var stage = Stage.idle
@@ -34,15 +34,21 @@ public actor TransactionalProducer {
     private let turns = AsyncLock()
 
     init(
-        _ id: String, producerID: Int64, epoch: Int16, coordinator: TransactionCoordinator,
+        _ id: String, _ identity: ProducerIdentity, coordinator: TransactionCoordinator,
         offsetsLog: @escaping TransactionCoordinator.ResolveTopic
     ) {
         transactionalID = id
-        self.producerID = producerID
-        self.epoch = epoch
+        self.identity = Mutex(identity)
         self.coordinator = coordinator
         self.offsetsLog = offsetsLog
     }
+
+    private nonisolated var current: ProducerIdentity { identity.withLock { $0 } }
+    /// Kafka's producer id, which the batches carry.
+    public nonisolated var producerID: Int64 { current.producerID }
+    /// Kafka's producer epoch, which the batches carry. The abort of a transaction in which an
+    /// append failed raises it.
+    public nonisolated var epoch: Int16 { current.epoch }
 
     // MARK: A transaction
 
@@ -121,7 +127,8 @@ public actor TransactionalProducer {
 
     /// Commits the transaction. After an error other than ``DatabaseError/Code/producerFenced``
     /// and ``DatabaseError/Code/invalidTransactionState`` it may be committed or not; calling again
-    /// tells, and so does opening the database again.
+    /// tells, and so does opening the database again. One that is decided is carried out in the
+    /// background; ``Database/transactionFailures`` has what is in its way.
     public func commit() async throws(DatabaseError) { try await end(.commit) }
 
     /// Aborts the transaction: readers of committed records never see any of it.
@@ -144,18 +151,26 @@ public actor TransactionalProducer {
 
     private func end(_ marker: TransactionMarker) async throws(DatabaseError) {
         try await turns.withLock { () async throws(DatabaseError) in
+            let renews: Bool
             switch (stage, marker) {
-            case (.open, _), (.broken, .abort): break
-            case (.ending(let asked), _) where asked == marker: break
+            case (.open, _): renews = false
+            // How far the partitions have the sequences is not known.
+            case (.broken, .abort): renews = true
+            case (.ending(let asked, let before), _) where asked == marker: renews = before
             case (.broken, .commit):
                 throw unfit("commit()", "a transaction whose appends all succeeded")
             default: throw unfit("\(marker)()", "an open transaction")
             }
             let before = stage
-            stage = .ending(marker)
+            stage = .ending(marker, renews: renews)
             do throws(DatabaseError) {
-                try await coordinator.end(
-                    transactionalID, producerID: producerID, epoch: epoch, marker)
+                if renews {
+                    let next = try await coordinator.abortAndRenew(transactionalID, current)
+                    identity.withLock { $0 = next }
+                    sequences = [:]
+                } else {
+                    try await coordinator.end(transactionalID, current, marker)
+                }
             } catch {
                 // Not decided yet: it may still end either way.
                 if await coordinator.isOpen(transactionalID) { stage = before }
@@ -179,8 +194,7 @@ public actor TransactionalProducer {
     }
 
     private func add(_ partitions: Set<TopicPartition>) async throws(DatabaseError) {
-        try await coordinator.add(
-            partitions, to: transactionalID, producerID: producerID, epoch: epoch)
+        try await coordinator.add(partitions, to: transactionalID, current)
     }
 
     /// Appends a partition's records, batch by batch in sequence.
@@ -188,6 +202,7 @@ public actor TransactionalProducer {
         _ records: [Record], to log: any Log, _ place: TopicPartition
     ) async throws(DatabaseError) -> [Int64] {
         var offsets: [Int64] = []
+        let current = current
         do {
             var rest = records[...]
             for count in try log.batches(records) {
@@ -195,7 +210,8 @@ public actor TransactionalProducer {
                 offsets += try await log.append(
                     Array(rest.prefix(count)),
                     producer: ProducerSequence(
-                        producerID: producerID, epoch: epoch, baseSequence: sequence,
+                        producerID: current.producerID, epoch: current.epoch,
+                        baseSequence: sequence,
                         isTransactional: true), acknowledge: .written)
                 sequences[place] = ProducerSequence.advance(sequence, by: count)
                 rest = rest.dropFirst(count)
@@ -221,53 +237,13 @@ public actor TransactionalProducer {
             await group.coordinator.beginTransactional()
             isHeld = true
             let written = try await write(records.map { $0.encode() }, to: topic[0].log, place)
-            await coordinator.addOffsets(
+            try await coordinator.addOffsets(
                 Array(zip(records, written)).map { (record: $0.0, logOffset: $0.1) },
-                group.session, commit: commit, to: transactionalID)
+                group.session, commit: commit, to: transactionalID, current)
         } catch {
             group.session.end(commit)
             if isHeld { await group.coordinator.endTransactional() }
             throw error
-        }
-    }
-}
-
-extension Database {
-    /// The longest that a transaction may take, Kafka's `transaction.max.timeout.ms`.
-    public static let transactionMaxTimeoutMilliseconds = 900_000
-
-    /// The producer of a transactional id. Ends what an earlier holder of the id left open, and
-    /// fences it.
-    ///
-    /// A transaction that is open for `transactionTimeoutMilliseconds` (Kafka:
-    /// `transaction.timeout.ms`) is aborted. Throws ``DatabaseError/Code/invalidName`` for an id
-    /// that is empty or longer than 249 bytes.
-    public func producer(
-        transactionalID: String, transactionTimeoutMilliseconds: Int = 60_000
-    ) async throws(DatabaseError) -> TransactionalProducer {
-        try checkOpen()
-        let limit = TransactionRecord.maximumIDBytes
-        guard (1...limit).contains(transactionalID.utf8.count) else {
-            throw DatabaseError(
-                .invalidName,
-                "a transactional id: expected 1 to \(limit) bytes, found "
-                    + "\(transactionalID.utf8.count)")
-        }
-        let longest = Self.transactionMaxTimeoutMilliseconds
-        guard (1...longest).contains(transactionTimeoutMilliseconds) else {
-            throw DatabaseError(
-                .invalidConfiguration,
-                "transactionTimeoutMilliseconds: expected 1 to \(longest), found "
-                    + "\(transactionTimeoutMilliseconds)")
-        }
-        let coordinator = try await services.transactionCoordinator()
-        let (producerID, epoch) = try await coordinator.initialise(
-            transactionalID, timeoutMilliseconds: Int32(transactionTimeoutMilliseconds))
-        let registry = registry
-        return TransactionalProducer(
-            transactionalID, producerID: producerID, epoch: epoch, coordinator: coordinator
-        ) { (name: String) async throws(DatabaseError) in
-            try await registry.topic(name, creating: InternalTopic.configuration)
         }
     }
 }

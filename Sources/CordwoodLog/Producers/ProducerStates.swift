@@ -14,7 +14,8 @@
 /// ``check(_:)`` decides about a batch; ``absorb(_:at:)`` takes in one that the log holds, and is
 /// the same for a live append and for a replay, so that both come to equal states. One thing is not
 /// in the log: that a state expired. A replay finds such a producer again, until the next
-/// ``expire(now:after:)``; it then recognises more, never less.
+/// ``expire(now:after:)`` or until a batch shows it that was taken only because of that; it then
+/// recognises more, never less.
 package struct ProducerStates: Sendable, Hashable {
     /// More producers at a time are refused: it bounds memory and snapshots.
     package static let maximumProducers = 1 << 18
@@ -137,18 +138,15 @@ extension ProducerStates {
 
 extension ProducerStates {
     /// Takes in a batch that the log holds at `baseOffset`, which must be behind all before it.
-    /// Returns the transaction that it ended. Never fails: a batch that ``check(_:)`` would have
-    /// refused for its epoch, which only a damaged log holds, changes nothing. O(1), and O(open
-    /// transactions) for a marker.
+    /// Returns the transaction that it ended. Never fails: what only a damaged log holds changes
+    /// nothing. O(1), and O(log n) for a marker among n open transactions.
     @discardableResult
     mutating func absorb(_ batch: ProducerBatch, at baseOffset: Int64) -> Completed? {
-        guard batch.producerID >= 0, batch.epoch >= 0, batch.span > 0,
-            batch.epoch >= producers[batch.producerID]?.epoch ?? 0
-        else { return nil }
+        guard batch.producerID >= 0, batch.epoch >= 0, batch.span > 0 else { return nil }
         let lastOffset = baseOffset + Int64(batch.span - 1)
         switch batch.content {
         case .records(let base, let isTransactional):
-            guard base >= 0 else { return nil }
+            guard base >= 0, followsEpoch(of: batch) else { return nil }
             let entry = ProducerState.Batch(
                 firstSequence: base, lastSequence: batch.lastSequence(from: base),
                 firstOffset: baseOffset, lastOffset: lastOffset, maxTimestamp: batch.maxTimestamp)
@@ -158,19 +156,42 @@ extension ProducerStates {
             if opens { undecided.append(baseOffset) }
             return nil
         case .marker(let control):
-            guard let control,
-                control.coordinatorEpoch >= producers[batch.producerID]?.coordinatorEpoch ?? -1
+            // A coordinator's epoch that is lower than the last one is no reason: the log, which
+            // had forgotten the last one, took the marker.
+            guard let control, control.coordinatorEpoch >= -1, followsEpoch(of: batch) else {
+                return nil
+            }
+            // Where there is no room a producer without a transaction is forgotten at once.
+            guard producers[batch.producerID] != nil || producers.count < Self.maximumProducers
             else { return nil }
             let start = Self.end(
                 &producers[batch.producerID, default: ProducerState(epoch: batch.epoch)],
                 batch, control)
             guard let start else { return nil }
-            undecided.removeAll { $0 == start }
+            removeUndecided(start)
             return Completed(
                 transaction: AbortedTransaction(
                     producerID: batch.producerID, firstOffset: start, lastOffset: lastOffset,
                     lastStableOffset: firstUndecided ?? lastOffset + 1), marker: control.marker)
         }
+    }
+
+    /// Forgets a producer that the log had forgotten when it took this batch, of an epoch lower than
+    /// the last one: ``check(_:)`` would have refused it otherwise. False where the producer has an
+    /// open transaction: such a one is never forgotten, and only a damaged log holds the batch.
+    private mutating func followsEpoch(of batch: ProducerBatch) -> Bool {
+        guard let known = producers[batch.producerID], batch.epoch < known.epoch else {
+            return true
+        }
+        guard known.transactionStart == nil else { return false }
+        producers[batch.producerID] = nil
+        return true
+    }
+
+    /// O(log n) to find it; what moves up is 8 bytes a transaction.
+    private mutating func removeUndecided(_ start: Int64) {
+        let place = undecided.partitionIndex { $0 >= start }
+        if place < undecided.count, undecided[place] == start { undecided.remove(at: place) }
     }
 
     /// Returns whether a transaction begins.
@@ -208,6 +229,25 @@ extension ProducerStates {
     /// an open transaction. O(producers).
     mutating func expire(now: Int64, after idle: Int) {
         producers = producers.filter { !Self.isExpired($0.value, now: now, after: idle) }
+    }
+
+    /// Forgets the producers that were idle for longest, but none with an open transaction, until
+    /// there are no more than a log remembers: a replay finds those again that had expired.
+    /// O(n log n), and O(1) where there are not more.
+    mutating func bound(to maximum: Int = maximumProducers) {
+        guard count > maximum else { return }
+        let idle = producers.filter { $0.value.transactionStart == nil }
+            .sorted { ($0.value.lastActivity, $0.key) < ($1.value.lastActivity, $1.key) }
+        for (id, _) in idle.prefix(count - maximum) { producers[id] = nil }
+    }
+
+    /// Takes over which of the open transactions are open still, and since when, from states that
+    /// have seen all that is left of them. O(n log n).
+    mutating func review(by other: ProducerStates) {
+        for (id, producer) in producers where producer.transactionStart != nil {
+            producers[id]?.transactionStart = other.producers[id]?.transactionStart
+        }
+        undecided = producers.values.compactMap(\.transactionStart).sorted()
     }
 
     /// Puts in a producer that a snapshot holds; false when one of the same id, or an open

@@ -81,6 +81,66 @@ import Testing
         }
     }
 
+    /// Compaction removes an aborted transaction, records first and then the marker, while a snapshot
+    /// is kept that was written in the middle of it. A log that goes on from this snapshot must not
+    /// find the transaction open.
+    @Test(arguments: ["truncated", "damaged", "begun anew"])
+    func aMarkerThatIsGoneIsNotMissed(_ how: String) async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var configuration = LogConfiguration.smallCompacted
+        configuration.deleteRetentionMilliseconds = 1000
+        var log = try await openLog(on: storage, configuration)
+        func produce(_ sequence: Int32, _ key: String) async throws {
+            _ = try await log.append(
+                [Record("x", key: key)],
+                producer: ProducerSequence(
+                    producerID: 1, epoch: 0, baseSequence: sequence, isTransactional: true))
+        }
+        _ = try await log.append([Record("0", key: "a")])
+        try await produce(0, "b")  // 1
+        try await log.roll()
+        _ = try await log.end(.abort)  // 2
+        // Another, which is open at the end of what is kept.
+        if how == "begun anew" { try await produce(1, "c") }  // 3
+        _ = try await log.append([Record("3", key: "d")])
+        let cut = log.endOffset
+        try await log.roll()
+        // So that the first batch is not its producer's last.
+        if how != "begun anew" { try await produce(1, "c") }
+        _ = try await log.end(.commit)
+        try await log.roll()
+        _ = try await log.append([Record("6", key: "e")])
+        for _ in 0..<4 {
+            storage.simulatedClock.advance(milliseconds: 2000)
+            try await log.compact(force: true, options: .small())
+        }
+        let batches = try await log.read(from: 0, maximumBytes: 1 << 20, isolation: .logEnd)
+        #expect(!batches.contains { $0.marker == .abort })
+        #expect(log.lastStableOffset == log.endOffset)
+        #expect(await log.producerSnapshots.contains(2))
+        if how == "damaged" {
+            // The newer snapshots.
+            for offset in await log.producerSnapshots where offset > 2 {
+                try storage.flip(SegmentFiles.producerSnapshot(offset, in: logPath()), byte: 40)
+            }
+            storage.crash(.dropUnsynced)
+            log = try await openLog(on: storage, configuration)
+            #expect(log.recovery.notes.count > 1)
+            #expect(log.lastStableOffset == log.endOffset)
+            return
+        }
+        for offset in await log.producerSnapshots where offset > 2 && offset <= cut {
+            try storage.flip(SegmentFiles.producerSnapshot(offset, in: logPath()), byte: 40)
+        }
+        #expect(try await log.truncate(to: cut) == cut)
+        #expect(log.lastStableOffset == (how == "begun anew" ? 3 : cut))
+        storage.crash(.dropUnsynced)
+        log = try await openLog(on: storage, configuration)
+        #expect(log.lastStableOffset == (how == "begun anew" ? 3 : cut))
+        // What is known of its sequence stays.
+        #expect(await log.producers().first?.lastSequence == (how == "begun anew" ? 1 : 0))
+    }
+
     private func check(_ log: SimulatedLog, _ sent: [Sent], _ context: Comment) async throws {
         #expect(try await log.verify().isSound, context)
         let stable = log.lastStableOffset

@@ -247,6 +247,26 @@ extension Log {
         #expect(await log.producers().isEmpty)
     }
 
+    /// What a producer does after it was forgotten is found again, although the batches from before
+    /// have a higher epoch.
+    @Test func aProducerThatComesBackWithALowerEpochIsRecovered() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage)
+        _ = try await log.produce(1, epoch: 5, sequence: 0)
+        _ = try await log.end(.commit, 1, epoch: 5, coordinator: 3)
+        await log.expireProducers(now: .max)
+        _ = try await log.produce(1, epoch: 3, sequence: 7, transactional: true)
+        let states = await log.ledger.published.states
+        #expect(log.lastStableOffset == 2)
+        storage.crash(.dropUnsynced)
+        let reopened = try await openLog(on: storage)
+        #expect(await reopened.ledger.published.states == states)
+        #expect(reopened.lastStableOffset == 2)
+        #expect(try await reopened.produce(1, epoch: 3, sequence: 7, transactional: true) == 2..<3)
+        _ = try await reopened.end(.abort, 1, epoch: 3, coordinator: 0)
+        #expect(try await reopened.texts(.committed) == ["r 1/5/0"])
+    }
+
     /// A snapshot of what was cut away is not found again behind what took its place.
     @Test func aTruncationTakesSnapshotsAway() async throws {
         let storage = SimulatedStorage(seed: 1)

@@ -58,7 +58,17 @@ private struct Producers {
 }
 
 extension PartitionLog {
-    func checkpoint(every bytes: Int) { checkpointBytes = bytes }
+    func checkpoint(every bytes: Int, snapshots: Int = 0) {
+        checkpointBytes = bytes
+        checkpointSnapshots = snapshots
+    }
+
+    /// Knows these producers from now on, as if they had appended.
+    func know(_ states: ProducerStates) {
+        var snapshot = ledger.published
+        snapshot.states = states
+        ledger = ProducerLedger(snapshot)
+    }
 }
 
 /// What the batches of a whole log say, worked out the plain way.
@@ -237,6 +247,58 @@ private struct Replay {
         for (name, bytes) in zip(indexes, original) {
             #expect(try await content(storage, name) == bytes, "\(name)")
         }
+    }
+
+    /// The more there is to write of producers, the less often.
+    @Test func largeSnapshotsAreFurtherApart() async throws {
+        let log = try await openLog(on: SimulatedStorage(seed: 1))
+        // 64 bytes and 32 for the producer and each of its batches: 256 in all.
+        await log.checkpoint(every: 1, snapshots: 32)
+        for number in 0..<100 {
+            _ = try await log.produce(
+                sequence: Int32(number), String(repeating: "x", count: 400))
+        }
+        #expect(await log.producerSnapshotBytes == 256)
+        let offsets = await log.producerSnapshots
+        #expect((4...8).contains(offsets.count), "\(offsets)")
+        for (last, next) in zip(offsets.dropFirst(2), offsets.dropFirst(3)) {
+            #expect((next - last) * 500 >= 32 * 256)
+        }
+    }
+
+    /// The end of an unknown producer's transaction is taken where there is no room for it; the
+    /// snapshot of the next segment holds all that there is room for.
+    @Test func aLogFullOfProducersHasItsSnapshots() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var log = try await openLog(on: storage)
+        _ = try await log.produce(0, sequence: 0)
+        var states = await log.ledger.published.states
+        let now = SimulatedClock.defaultMilliseconds
+        for id in 1..<Int64(ProducerStates.maximumProducers) {
+            states.absorb(.marker(.commit, id, at: now), at: 0)
+        }
+        await log.know(states)
+        await expectLogError(.tooManyProducers) { _ = try await log.produce(.max, sequence: 0) }
+        _ = try await log.end(.commit, .max)
+        #expect(await log.ledger.published.states.count == ProducerStates.maximumProducers)
+        try await log.roll()
+        #expect(await log.producerSnapshots.contains(2))
+        storage.crash(.dropUnsynced)
+        log = try await openLog(on: storage)
+        #expect(await log.ledger.published.states == states)
+    }
+
+    /// A replay finds producers again that the log had forgotten to make room.
+    @Test func aReplayKeepsNoMoreProducersThanALogDoes() {
+        var states = ProducerStates()
+        for id in Int64(0)..<10 {
+            states.absorb(.records(id, 0, transactional: id == 3, at: id), at: id)
+        }
+        states.bound(to: 12)
+        #expect(states.count == 10)
+        states.bound(to: 4)
+        #expect(states.producers.keys.sorted() == [3, 7, 8, 9])
+        #expect(states.firstUndecided == 3)
     }
 
     @Test func aLogWithoutProducersHasNoneOfTheirFiles() async throws {

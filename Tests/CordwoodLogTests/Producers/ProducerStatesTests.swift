@@ -252,6 +252,77 @@ private struct ProducerModel {
         #expect(replayed == live)
     }
 
+    /// Looking up by halves finds what a look at each finds, and stops early.
+    @Test func abortedTransactionsAreFoundByHalves() {
+        for seed in seeds(200) {
+            var random = SplitMix64(seed: seed)
+            var states = ProducerStates()
+            var aborted: [AbortedTransaction] = []
+            for offset in Int64(0)..<200 {
+                let id = Int64(random.below(6))
+                let isOpen = states.producers[id]?.transactionStart != nil
+                let batch: ProducerBatch =
+                    isOpen && random.below(3) == 0
+                    ? .marker(random.below(4) == 0 ? .commit : .abort, id)
+                    : .records(id, states.producers[id]?.nextSequence ?? 0, transactional: true)
+                if let completed = states.absorb(batch, at: offset), completed.marker == .abort {
+                    aborted.append(completed.transaction)
+                }
+                let open = states.producers.values.compactMap(\.transactionStart)
+                #expect(states.firstUndecided == open.min(), "seed \(seed)")
+            }
+            for _ in 0..<50 {
+                let start = Int64(random.below(200))
+                let range = start..<start + Int64(random.below(40))
+                #expect(
+                    aborted.overlapping(range) == aborted.filter { $0.overlaps(range) },
+                    "seed \(seed), \(range)")
+            }
+        }
+    }
+
+    /// A producer that was forgotten may come back with lower numbers, as its batch, its marker or
+    /// the marker's coordinator; the log holds that, so a replay must follow.
+    @Test func aReplayForgetsWhatTheLogHadForgotten() throws {
+        for seed in seeds(200) {
+            var random = SplitMix64(seed: seed)
+            var (live, replayed) = (ProducerStates(), ProducerStates())
+            var offset: Int64 = 0
+            for step in 0..<60 {
+                if random.below(6) == 0 {
+                    live.expire(now: Int64(step), after: 0)
+                    continue
+                }
+                let (id, epoch) = (Int64(random.below(2)), Int16(random.below(3)))
+                let sequence =
+                    live.producers[id].map { $0.epoch == epoch ? $0.nextSequence : 0 } ?? 100
+                let batch: ProducerBatch =
+                    random.below(3) == 0
+                    ? .marker(
+                        random.coin() ? .abort : .commit, id, epoch: epoch,
+                        coordinator: Int32(random.below(3)), at: Int64(step))
+                    : .records(
+                        id, epoch: epoch, sequence, transactional: random.coin(), at: Int64(step))
+                guard outcome(live, batch) == .append else { continue }
+                live.absorb(batch, at: offset)
+                replayed.absorb(batch, at: offset)
+                offset += 1
+                let context: Comment = "seed \(seed), step \(step)"
+                #expect(replayed.firstUndecided == live.firstUndecided, context)
+                for (id, expected) in live.producers {
+                    let found = try #require(replayed.producers[id], context)
+                    #expect(found.epoch == expected.epoch, context)
+                    // It may recognise more, where the log knows of no batch at all.
+                    #expect(
+                        expected.batches.isEmpty || found.nextSequence == expected.nextSequence,
+                        context)
+                    #expect(found.transactionStart == expected.transactionStart, context)
+                    #expect(found.coordinatorEpoch >= expected.coordinatorEpoch, context)
+                }
+            }
+        }
+    }
+
     /// Values that only a damaged or foreign log holds.
     @Test func whatNoProducerWritesChangesNothing() {
         var states = ProducerStates()

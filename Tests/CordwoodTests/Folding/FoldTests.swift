@@ -156,6 +156,26 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
         try await database.close()
     }
 
+    /// Whoever asks for a snapshot gets one, of records that were not durable, too.
+    @Test func aSnapshotThatIsAskedForIsWritten() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("counts", .init(partitions: 2))
+        let fold = try await topic.totals(Totals.snapshots(every: 100))
+        for partition in topic.partitions {
+            _ = try await partition.append([record(0, 1)], acknowledge: .written)
+        }
+        try await fold.takeSnapshot()
+        #expect(storage.durableContents(of: snapshotPath) != nil)
+        #expect(topic.partitions.map(\.durableOffset) == [1, 1])
+        // Where that fails it says so.
+        _ = try await topic[0].append([record(0, 1)], acknowledge: .written)
+        storage.inject(Fault(.inputOutput, at: 1, of: .sync, isPersistent: true))
+        try await fold.takeSnapshot()
+        #expect(await fold.notes.count == 1)
+        storage.crash(.dropUnsynced)
+    }
+
     @Test func aDamagedSnapshotIsNotUsed() async throws {
         let storage = SimulatedStorage(seed: 1)
         var database = try await Database.open(on: storage)

@@ -64,6 +64,42 @@ import Testing
         #expect(!state(.completeAbort).isExpired(now: .max))
     }
 
+    @Test func onlyWhatNobodyUsesIsForgotten() {
+        for status in [TransactionState.Status.empty, .completeCommit, .completeAbort] {
+            #expect(state(status).idleness(now: 1009, limit: 1000) == .inUse)
+            #expect(state(status).idleness(now: 1010, limit: 1000) == .expired)
+            // The clock was set back, or ahead when the id was used last.
+            #expect(state(status).idleness(now: -990, limit: 1000) == .inUse)
+            #expect(state(status).idleness(now: -991, limit: 1000) == .unknown)
+            var extreme = state(status)
+            extreme.updatedAt = .max
+            #expect(extreme.idleness(now: -10, limit: 1000) == .unknown)
+            extreme.updatedAt = .min
+            #expect(extreme.idleness(now: 10, limit: .max) == .expired)
+        }
+        for status in [TransactionState.Status.ongoing, .prepareCommit, .prepareAbort] {
+            #expect(state(status).idleness(now: .max, limit: 1) == .inUse)
+        }
+    }
+
+    @Test func attemptsComeFurtherApart() {
+        let entry = TransactionEntry()
+        var attempts: [Int] = []
+        for round in 0..<100 {
+            entry.failures = [TopicPartition("a", 0): DatabaseError(.log, "full")]
+            guard entry.isDue() else { continue }
+            attempts.append(round)
+            entry.backOff()
+        }
+        #expect(attempts == [0, 2, 5, 10, 19, 36, 69])
+        // Something new is not held up by what is over.
+        entry.failures = [:]
+        #expect(entry.isDue())
+        entry.backOff()
+        entry.failures = [TopicPartition("a", 0): DatabaseError(.log, "full")]
+        #expect(entry.isDue())
+    }
+
     private func stored(_ record: Record) -> StoredRecord {
         StoredRecord(offset: 5, timestamp: 0, key: record.key, value: record.value, headers: [])
     }
@@ -80,6 +116,9 @@ import Testing
             + [0, 0, 0, 0, 0, 0, 0, 10] + [0, 0, 0, 0, 0, 0, 0, 10]
         #expect(encoded.value == expected)
         #expect(try TransactionRecord(stored(encoded)) == record)
+        let forgotten = TransactionRecord.forgotten(id: "pay")
+        #expect(forgotten.encode() == Record(key: encoded.key, value: nil))
+        #expect(try TransactionRecord(stored(forgotten.encode())) == forgotten)
         let ids = TransactionRecord.producerIDs(next: 3000)
         #expect(try TransactionRecord(stored(ids.encode())) == ids)
     }
@@ -92,8 +131,11 @@ import Testing
                     stored(Record(key: encoded.key, value: Array(encoded.value![..<count]))))
             }
         }
-        await expectDatabaseError(.malformedState) {
-            _ = try TransactionRecord(stored(Record(key: encoded.key, value: nil)))
+        let ids = TransactionRecord.producerIDs(next: 3000).encode()
+        for key in [ids.key, nil, [], [0], [0, 0], [0, 0, 0, 4, 97], encoded.key! + [0]] {
+            await expectDatabaseError(.malformedState, "offset 5") {
+                _ = try TransactionRecord(stored(Record(key: key, value: nil)))
+            }
         }
         var newer = encoded
         newer.value![1] = 1

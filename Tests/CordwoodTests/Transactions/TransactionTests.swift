@@ -5,18 +5,6 @@ import Testing
 @testable import Cordwood
 
 @Suite(.timeLimit(.minutes(20))) struct TransactionTests {
-    private func texts(
-        _ partition: Partition, _ isolation: Isolation = .committed
-    ) async throws -> [String] {
-        var found: [String] = []
-        for try await record in partition.records(
-            from: 0, following: false, isolation: isolation)
-        {
-            found.append(record.text!)
-        }
-        return found
-    }
-
     private struct Refusal: Error {}
 
     @Test func allOrNothingOverTwoTopics() async throws {
@@ -125,10 +113,10 @@ import Testing
         try await producer.append([Record("late")], to: topic)
         storage.simulatedClock.advance(milliseconds: 4999)
         let coordinator = try await database.services.transactionCoordinator()
-        await coordinator.abortExpired()
+        await coordinator.lookAfter()
         #expect(topic[0].lastStableOffset == 0)
         storage.simulatedClock.advance(milliseconds: 1)
-        await coordinator.abortExpired()
+        await coordinator.lookAfter()
         #expect(topic[0].lastStableOffset == topic[0].endOffset)
         #expect(try await texts(topic[0]) == [])
         await expectDatabaseError(.producerFenced) { try await producer.commit() }
