@@ -108,9 +108,13 @@ public protocol Log: AnyObject, Sendable {
         from offset: Int64, maximumBytes: Int, isolation: Isolation
     ) async throws(LogError) -> [RecordBatch]
 
-    /// Suspends until a reader of that isolation sees records at `offset`, the log is truncated
-    /// below it or closed, or the task is cancelled.
-    func waitForRecords(at offset: Int64, isolation: Isolation) async
+    /// Suspends until a reader of that isolation sees a record at `offset` or behind it, the log has
+    /// other ``truncations`` than the number of them that the caller knows of, it is closed, or the
+    /// task is cancelled. What is appended for others wakes nobody.
+    func waitForRecords(at offset: Int64, isolation: Isolation, truncations: Int) async
+
+    /// Suspends until the log is closed, or the task is cancelled.
+    func waitForClosing() async
 
     /// Looks up an offset by time: Kafka's `ListOffsets`. Timestamps need not be in order. Nil where
     /// no record that the isolation sees has such a timestamp. Reads and verifies about an interval
@@ -229,9 +233,10 @@ extension Log {
         try await offset(for: query, isolation: .uncommitted)
     }
 
-    /// See ``waitForRecords(at:isolation:)``; up to the high watermark.
-    public func waitForRecords(at offset: Int64) async {
-        await waitForRecords(at: offset, isolation: .uncommitted)
+    /// See ``waitForRecords(at:isolation:truncations:)``; of truncations only those wake the caller
+    /// that come while it waits.
+    public func waitForRecords(at offset: Int64, isolation: Isolation = .uncommitted) async {
+        await waitForRecords(at: offset, isolation: isolation, truncations: truncations.count)
     }
 }
 

@@ -71,7 +71,8 @@ public struct BatchSequence: AsyncSequence, Sendable {
                 // Up to here there was nothing for this reader: the rest was aborted or compacted.
                 offset = Swift.max(offset, end)
                 guard following, !log.isClosed else { return nil }
-                await log.waitForRecords(at: offset, isolation: isolation)
+                await log.waitForRecords(
+                    at: offset, isolation: isolation, truncations: truncationCount)
                 if log.isClosed { return nil }
             }
             let batch = batches.removeFirst()

@@ -36,7 +36,7 @@ extension Consumer {
                 guard consumer.configuration.following, !consumer.isDatabaseClosed else {
                     return nil
                 }
-                await waitForWork()
+                await consumer.waitForWork(generation)
             }
             return nil
         }
@@ -138,15 +138,6 @@ extension Consumer {
             }
             chunks[index] = Chunk(batches: batches[...], position: position)
             return true
-        }
-
-        private func waitForWork() async {
-            var waiting = places
-            for index in waiting.indices {
-                guard let position = consumer.position(index, generation) else { return }
-                waiting[index].position = position
-            }
-            await consumer.waitForWork(waiting, generation)
         }
     }
 

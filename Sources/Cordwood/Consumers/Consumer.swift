@@ -354,20 +354,24 @@ extension Consumer {
     private var anyLog: (any Log)? { topics.first?.value.partitions[0].log }
     var isDatabaseClosed: Bool { anyLog?.isClosed ?? true }
 
-    /// Suspends until one of the partitions has a record at its position, or the members change.
-    func waitForWork(_ places: [Place], _ generation: Int32) async {
+    /// Suspends until one of the partitions has a record at its position or was truncated, or the
+    /// members change.
+    func waitForWork(_ generation: Int32) async {
+        let places = state.withLock { $0.generation == generation ? $0.places : nil }
+        guard let places else { return }
         let (session, isolation) = (group.session, configuration.isolationLevel)
         await withTaskGroup(of: Void.self) { tasks in
             for place in places {
                 tasks.addTask {
                     await place.partition.log.waitForRecords(
-                        at: place.position, isolation: isolation)
+                        at: place.position, isolation: isolation,
+                        truncations: place.truncationCount)
                 }
             }
             tasks.addTask { await session.waitForChange(after: generation) }
             // Wakes when the database is closed, for one that has no partition.
             if let log = anyLog {
-                tasks.addTask { await log.waitForRecords(at: .max, isolation: .logEnd) }
+                tasks.addTask { await log.waitForClosing() }
             }
             await tasks.next()
             tasks.cancelAll()

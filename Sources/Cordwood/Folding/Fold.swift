@@ -108,11 +108,14 @@ public actor Fold<State: Sendable> {
                 if error.code == .closed { return }
                 throw error
             }
-            let positions = positions
+            let (positions, truncationCounts) = (positions, truncationCounts)
             await withTaskGroup(of: Void.self) { tasks in
-                for (partition, position) in zip(partitions, positions) {
+                for partition in partitions {
+                    let position = positions[partition.number]
+                    let truncations = truncationCounts[partition.number]
                     tasks.addTask {
-                        await partition.log.waitForRecords(at: position, isolation: isolation)
+                        await partition.log.waitForRecords(
+                            at: position, isolation: isolation, truncations: truncations)
                     }
                 }
                 await tasks.next()

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Cordwood
+@testable import CordwoodLog
 
 /// A value that several tasks share.
 private final class Shared<Value: Sendable>: Sendable {
@@ -130,6 +131,30 @@ private final class Shared<Value: Sendable>: Sendable {
             }
         }
         #expect(seen.value.withLock { $0 } == (0..<40).map(String.init))
+        try await database.close()
+        try await reader.value
+    }
+
+    /// One look for each record: counted, since a follower that spins does its work as well.
+    @Test func anIdleFollowerSleeps() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        let consumer = try await database.consumerGroup("billing").consumer(of: topic)
+        let seen = Shared(0)
+        let reader = Task {
+            for try await _ in consumer { seen.value.withLock { $0 += 1 } }
+        }
+        // For records, and for the end of the database.
+        let followers = 2
+        try await eventually("it sleeps") { log.state.followerCount == followers }
+        for number in 1...3 {
+            _ = try await topic.append([Record("x")])
+            try await eventually("record \(number), and it sleeps") {
+                seen.value.withLock { $0 } == number && log.state.followerCount == followers
+            }
+        }
+        #expect(log.state.waitCount == UInt64(4 * followers))
         try await database.close()
         try await reader.value
     }

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Cordwood
+@testable import CordwoodLog
 
 /// A state whose every record counts: the sum of all values and what each key holds.
 private struct Totals: Sendable, Equatable {
@@ -88,6 +89,55 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
         try await eventually("all is folded") {
             await fold.offsets == topic.partitions.map(\.endOffset)
         }
+        try await database.close()
+        try await follower.value
+    }
+
+    /// Whoever waits for what is far away looks once, and is woken by that and by the end only.
+    @Test func whoWaitsForARecordSleeps() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("counts")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        let fold = try await topic.totals(nil)
+        let third = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 2)).sum
+        }
+        let never = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 1 << 40))
+        }
+        let cancelled = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 1 << 40))
+        }
+        try await eventually("all sleep") { log.state.followerCount == 3 }
+        for _ in 0..<2 { _ = try await topic.append([record(0, 1)]) }
+        #expect(log.state.followerCount == 3)
+        _ = try await topic.append([record(0, 1)])
+        #expect(try await third.value == 3)
+        cancelled.cancel()
+        await expectDatabaseError(.cancelled) { _ = try await cancelled.value }
+        #expect(log.state.followerCount == 1)
+        #expect(log.state.waitCount == 3)
+        try await database.close()
+        await expectDatabaseError(.closed) { _ = try await never.value }
+    }
+
+    /// A follower that folded up to the end, and a log that is cut and as long again before it waits.
+    @Test func aFollowerSeesATruncationThatLeavesNoGap() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("counts")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        for number in 0..<10 { _ = try await topic.append([record(0, number)]) }
+        let fold = try await topic.totals(nil)
+        #expect(try await fold.value().sum == 45)
+        let follower = Task { try await fold.follow() }
+        try await eventually("it sleeps") { log.state.followerCount == 1 }
+        try await log.truncate(to: 9)
+        _ = try await topic.append([record(0, 1000)])
+        try await eventually("it has followed") {
+            let (offsets, notes) = (await fold.offsets, await fold.notes)
+            return offsets == [10] && notes.count == 1 && log.state.followerCount == 1
+        }
+        #expect(log.state.waitCount <= 3)
         try await database.close()
         try await follower.value
     }
