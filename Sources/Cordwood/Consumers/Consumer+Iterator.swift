@@ -70,11 +70,16 @@ extension Consumer {
                         throw DatabaseError(error, "\(place.name)")
                     }
                     let new = following == nil ? chunks[index].recordsEnd : record.offset + 1
-                    guard consumer.advance(index, generation, from: old, to: new) else { break }
+                    let epoch = chunks[index].leaderEpoch
+                    guard
+                        consumer.advance(
+                            index, generation, from: old, to: new, leaderEpoch: epoch)
+                    else { break }
                     chunks[index].reader = reader
                     chunks[index].record = following
                     chunks[index].position = new
-                    return ConsumerRecord(place: place.name, record: record, since: place.since)
+                    return ConsumerRecord(
+                        place: place.name, record: record, leaderEpoch: epoch, since: place.since)
                 }
                 guard let batch = chunks[index].batches.first else { return nil }
                 do {
@@ -89,9 +94,13 @@ extension Consumer {
                 } catch { throw DatabaseError(error, "\(place.name)") }
                 chunks[index].batches.removeFirst()
                 chunks[index].recordsEnd = batch.lastOffset + 1
+                chunks[index].leaderEpoch = batch.leaderEpoch
                 if chunks[index].record == nil, batch.lastOffset >= old {
                     let new = batch.lastOffset + 1
-                    guard consumer.advance(index, generation, from: old, to: new) else { break }
+                    guard
+                        consumer.advance(
+                            index, generation, from: old, to: new, leaderEpoch: batch.leaderEpoch)
+                    else { break }
                     chunks[index].position = new
                 }
             }
@@ -113,7 +122,7 @@ extension Consumer {
                 return true
             }
             let isolation = consumer.configuration.isolationLevel
-            let end = partition.endOffset(for: isolation)
+            let (end, epochs) = (partition.endOffset(for: isolation), partition.log.epochs)
             if position >= end { return false }
             let bytes = consumer.configuration.fetchBytes(partitions: places.count)
             let batches: [RecordBatch]
@@ -133,7 +142,9 @@ extension Consumer {
             }
             if batches.isEmpty {
                 // Up to there was nothing for this reader: markers, or what was aborted.
-                _ = consumer.advance(index, generation, from: position, to: end)
+                _ = consumer.advance(
+                    index, generation, from: position, to: end,
+                    leaderEpoch: epochs.epoch(at: end - 1))
                 return false
             }
             chunks[index] = Chunk(batches: batches[...], position: position)
@@ -149,6 +160,8 @@ extension Consumer {
         var reader: RecordReader?
         /// The offset after that batch.
         var recordsEnd: Int64 = 0
+        /// The leader epoch of that batch.
+        var leaderEpoch: Int32 = -1
         /// Where the consumer's position must be for this to come next.
         var position: Int64 = 0
     }

@@ -208,7 +208,10 @@ public actor Fold<State: Sendable> {
         while !batch.isControl, let record = try next() {
             guard record.offset >= positions[partition.number] else { continue }
             do {
-                try apply(&state, ConsumerRecord(place: place, record: record, since: 0))
+                try apply(
+                    &state,
+                    ConsumerRecord(
+                        place: place, record: record, leaderEpoch: batch.leaderEpoch, since: 0))
             } catch {
                 // A copy from before each record would cost as much as the state.
                 isTrue = false
