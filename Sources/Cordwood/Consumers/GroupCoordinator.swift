@@ -10,7 +10,7 @@ actor GroupCoordinator {
     nonisolated let clock: any WallClock
     private let resolveTopic: @Sendable (String) async throws(DatabaseError) -> Topic
     private var table: OffsetTable
-    private var sessions: [String: GroupSession] = [:]
+    nonisolated let sessions = GroupSessions()
     /// Appends that have not returned, and transactions' offsets that are not decided.
     private var appends = 0
 
@@ -47,15 +47,6 @@ actor GroupCoordinator {
     var groupNames: [String] { table.groupNames }
     /// Every commit before this offset of the topic is in the view.
     var appliedOffset: Int64 { table.appliedOffset }
-
-    /// The group's consumers in this process. One session for each group, for as long as the
-    /// database is open.
-    func session(_ group: String) -> GroupSession {
-        if let session = sessions[group] { return session }
-        let session = GroupSession()
-        sessions[group] = session
-        return session
-    }
 
     func committed(_ group: String) -> [TopicPartition: CommittedOffset] {
         table.committed(group)

@@ -11,7 +11,9 @@ final class GroupSession: Sendable {
         /// Numbers of the commits that have been admitted and not yet ended.
         var commits: Set<UInt64> = []
         var nextCommit: UInt64 = 0
-        /// Who waits for all commits below a number.
+        /// No commit below this number is open.
+        var oldestCommit: UInt64 = 1
+        /// Who waits for all commits up to a number, by that number.
         var settling: [(limit: UInt64, waiter: CheckedContinuation<Void, Never>)] = []
         var watchers: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var nextWatcher: UInt64 = 0
@@ -21,10 +23,30 @@ final class GroupSession: Sendable {
             commits.insert(nextCommit)
             return nextCommit
         }
+
+        /// Ends a commit and takes out those who waited for it alone. O(1) on average, but for them.
+        mutating func end(_ commit: UInt64) -> [CheckedContinuation<Void, Never>] {
+            commits.remove(commit)
+            while oldestCommit <= nextCommit, !commits.contains(oldestCommit) { oldestCommit += 1 }
+            let settled = settling.prefix { $0.limit < oldestCommit }
+            settling.removeFirst(settled.count)
+            return settled.map(\.waiter)
+        }
     }
 
+    private let group: String
+    private let id: UInt64
+    private let sessions: GroupSessions
     private let state = Mutex(State())
     private let published = Atomic<Int32>(0)
+
+    init(_ group: String, id: UInt64, in sessions: GroupSessions) {
+        self.group = group
+        self.id = id
+        self.sessions = sessions
+    }
+
+    deinit { sessions.close(group, id: id) }
 
     /// Changes with every change of members.
     var generation: Int32 { published.load(ordering: .acquiring) }
@@ -112,15 +134,11 @@ final class GroupSession: Sendable {
     }
 
     func end(_ commit: UInt64) {
-        let settled = state.withLock { state in
-            state.commits.remove(commit)
-            let oldest = state.commits.min() ?? .max
-            let settled = state.settling.filter { $0.limit < oldest }
-            state.settling.removeAll { $0.limit < oldest }
-            return settled.map(\.waiter)
-        }
-        for waiter in settled { waiter.resume() }
+        for waiter in state.withLock({ $0.end(commit) }) { waiter.resume() }
     }
+
+    /// How many wait in ``settle()``.
+    var settlingCount: Int { state.withLock { $0.settling.count } }
 
     /// Suspends until every commit that was admitted before this call has ended.
     func settle() async {
