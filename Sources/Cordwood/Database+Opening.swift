@@ -39,6 +39,7 @@ extension Database {
         on storage: S, _ options: DatabaseOptions = .init(), name: String = "database",
         ioPath: String = "other"
     ) async throws(DatabaseError) -> Database {
+        try options.validate()
         try await checkFolder(storage, options, name)
         let lock: any StorageLock
         do {
@@ -46,11 +47,14 @@ extension Database {
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(
             storage, lock: lock, name: name, compaction: options.compaction)
-        if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
-            registry.startMaintenance(every: interval)
-        }
         let database = Database(
-            registry: registry, ioPath: ioPath, countThreads: { storage.ownedThreads })
+            registry: registry, options, ioPath: ioPath, countThreads: { storage.ownedThreads })
+        if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
+            registry.startMaintenance(every: interval) {
+                [weak services = database.services] now async throws(DatabaseError) in
+                try await services?.expireOffsets(now: now)
+            }
+        }
         await database.services.recoverTransactions()
         return database
     }

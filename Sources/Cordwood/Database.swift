@@ -19,10 +19,12 @@ public final class Database: Sendable {
     private let countThreads: @Sendable () -> Int
 
     init(
-        registry: any DatabaseRegistry, ioPath: String, countThreads: @escaping @Sendable () -> Int
+        registry: any DatabaseRegistry, _ options: DatabaseOptions, ioPath: String,
+        countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
-        services = DatabaseServices(registry: registry)
+        services = DatabaseServices(
+            registry: registry, offsetsRetentionMinutes: options.offsetsRetentionMinutes)
         self.ioPath = ioPath
         self.countThreads = countThreads
     }
@@ -106,7 +108,9 @@ protocol DatabaseRegistry: Sendable {
         _ name: String, creating: CollectionConfiguration?
     ) async throws(DatabaseError) -> Collection
     var maintenanceStatus: MaintenanceStatus { get }
-    func maintain() async -> MaintenanceStatus
+    func maintain(
+        expiringOffsets: Maintenance.ExpireOffsets
+    ) async -> MaintenanceStatus
     func alterTopic(
         _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError)

@@ -59,7 +59,8 @@ final class GroupSession: Sendable {
     }
 
     func leave(_ member: UInt64) {
-        _ = change { $0.leave(member) }
+        let (hasLeft, isEmpty) = change { ($0.leave(member), $0.isEmpty) }
+        if hasLeft, isEmpty { sessions.noteDeparture(from: group) }
     }
 
     /// What a member reads now, and the generation that says so.
@@ -131,6 +132,14 @@ final class GroupSession: Sendable {
     /// Admits a change of all the group's offsets, unless it has consumers.
     func beginAlone() -> UInt64? {
         state.withLock { $0.membership.isEmpty ? $0.admit() : nil }
+    }
+
+    /// Admits the end of all the group's offsets, unless it has consumers or another commit is on
+    /// its way.
+    func beginExpiry() -> UInt64? {
+        state.withLock { state in
+            state.membership.isEmpty && state.commits.isEmpty ? state.admit() : nil
+        }
     }
 
     func end(_ commit: UInt64) {

@@ -6,8 +6,12 @@ actor DatabaseServices {
     private var groups: Task<Result<GroupCoordinator, DatabaseError>, Never>?
 
     private var transactions: Task<Result<TransactionCoordinator, DatabaseError>, Never>?
+    private let offsetsRetentionMinutes: Int?
 
-    init(registry: any DatabaseRegistry) { self.registry = registry }
+    init(registry: any DatabaseRegistry, offsetsRetentionMinutes: Int?) {
+        self.registry = registry
+        self.offsetsRetentionMinutes = offsetsRetentionMinutes
+    }
 
     /// The coordinator of the consumer groups. The first call replays its topic.
     func groupCoordinator() async throws(DatabaseError) -> GroupCoordinator {
@@ -34,6 +38,15 @@ actor DatabaseServices {
         // A failure is not kept: what it came from may be over at the next call.
         if case .failure = result, groups == task { groups = nil }
         return try result.get()
+    }
+
+    /// Gives up the offsets of consumer groups that are gone; see
+    /// ``DatabaseOptions/offsetsRetentionMinutes``.
+    func expireOffsets(now: Int64) async throws(DatabaseError) {
+        guard let minutes = offsetsRetentionMinutes,
+            registry.topicNames.contains(InternalTopic.consumerOffsets.rawValue)
+        else { return }
+        try await groupCoordinator().expire(now: now, after: Int64(minutes) * 60_000)
     }
 
     /// How far each group is behind in the partitions that are open; of the others nobody knows how

@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func whoSettlesWaitsForEveryCommitBefore() async throws {
-        let session = GroupSessions().session("billing")
+        let session = GroupSessions(clock: SimulatedClock()).session("billing")
         let commits = (0..<4).map { _ in session.begin([TopicPartition]()).commit! }
         let settled = Task { await session.settle() }
         try await eventually("it waits") { session.settlingCount == 1 }
