@@ -13,8 +13,7 @@ extension Consumer {
         private(set) var leaderEpoch: Int32
         /// The position that needs no commit: what was committed, or begun with.
         var committed: Int64
-        /// How many truncations of the log this place knows of.
-        private(set) var truncationCount: Int
+        private(set) var truncations: KnownTruncations
 
         /// Begins at what was committed, or before it, where the log was truncated since.
         init(
@@ -25,7 +24,7 @@ extension Consumer {
             self.partition = partition
             self.since = since
             // Before the epochs are looked at: what is cut from now on is followed.
-            truncationCount = partition.log.truncations.count
+            truncations = KnownTruncations(partition.log.truncations)
             let start = committed?.continued(in: partition.log)
             position = start?.offset ?? -1
             leaderEpoch = start?.leaderEpoch ?? -1
@@ -51,10 +50,7 @@ extension Consumer {
         /// Goes back to where the log was truncated, if that is before the position: what lies there
         /// now is not what was handed out. Says whether it was truncated.
         mutating func followTruncations() -> Bool {
-            let truncations = partition.log.truncations
-            guard truncations.count > truncationCount else { return false }
-            let lowest = truncations[truncationCount...].min() ?? position
-            truncationCount = truncations.count
+            guard let lowest = truncations.follow(partition.log.truncations) else { return false }
             if lowest < position { move(to: lowest) }
             return true
         }

@@ -346,7 +346,7 @@ extension Consumer {
                 tasks.addTask {
                     await place.partition.log.waitForRecords(
                         at: place.position, isolation: isolation,
-                        truncations: place.truncationCount)
+                        truncations: place.truncations.count)
                 }
             }
             tasks.addTask { await session.waitForChange(after: generation) }

@@ -29,8 +29,8 @@ public actor Fold<State: Sendable> {
     private let claim: ViewClaim?
     private var state: State
     private var positions: [Int64]
-    /// How many truncations of each log the state knows of.
-    private var truncationCounts: [Int]
+    /// The truncations of each log that the state knows of.
+    private var truncations: [KnownTruncations]
     private var recordsSinceSnapshot = 0
     /// Nothing was folded yet: the start is where the log's is when it is first read.
     private var isFresh = true
@@ -56,7 +56,7 @@ public actor Fold<State: Sendable> {
         self.apply = apply
         state = initial
         positions = topic.partitions.map(\.startOffset)
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
+        truncations = topic.partitions.map { KnownTruncations($0.log.truncations) }
     }
 
     // MARK: Values
@@ -108,11 +108,11 @@ public actor Fold<State: Sendable> {
                 if error.code == .closed { return }
                 throw error
             }
-            let (positions, truncationCounts) = (positions, truncationCounts)
+            let (positions, truncations) = (positions, truncations.map(\.count))
             await withTaskGroup(of: Void.self) { tasks in
                 for partition in partitions {
                     let position = positions[partition.number]
-                    let truncations = truncationCounts[partition.number]
+                    let truncations = truncations[partition.number]
                     tasks.addTask {
                         await partition.log.waitForRecords(
                             at: position, isolation: isolation, truncations: truncations)
@@ -147,7 +147,6 @@ public actor Fold<State: Sendable> {
     private func reset() {
         state = initial
         positions = topic.partitions.map(\.startOffset)
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
         recordsSinceSnapshot = 0
         (isFresh, isTrue) = (true, true)
     }
@@ -238,17 +237,21 @@ public actor Fold<State: Sendable> {
     /// Whether a log was truncated below what was folded.
     private var isCut: Bool {
         topic.partitions.contains { partition in
-            partition.log.truncations.dropFirst(truncationCounts[partition.number])
-                .contains { $0 < positions[partition.number] }
+            let lowest = truncations[partition.number].lowest(of: partition.log.truncations)
+            return lowest.map { $0 < positions[partition.number] } ?? false
         }
     }
 
     private func followTruncations() {
+        var isCut = false
+        for partition in topic.partitions {
+            let lowest = truncations[partition.number].follow(partition.log.truncations)
+            if let lowest, lowest < positions[partition.number] { isCut = true }
+        }
         if isCut {
             note("the log was truncated below what was folded; the state is made anew")
             reset()
         }
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
     }
 
     // MARK: Snapshots
