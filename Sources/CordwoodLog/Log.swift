@@ -51,6 +51,11 @@ public protocol Log: AnyObject, Sendable {
         _ records: [Record], acknowledge: Acknowledgement, truncations: Int
     ) async throws(LogError) -> Range<Int64>
 
+    /// Returns when what was appended at `offsets` is as safe as `acknowledge` says, whoever waits
+    /// for it beside. Throws ``LogError/Code/truncated``, ``LogError/Code/readOnly``,
+    /// ``LogError/Code/poisoned`` or ``LogError/Code/storage`` when it never will be.
+    func wait(for offsets: Range<Int64>, _ acknowledge: Acknowledgement) async throws(LogError)
+
     /// Appends a batch of an idempotent or transactional producer and returns the offsets it got.
     /// A batch that the log holds already, one of the producer's last five, is not appended again:
     /// its offsets are returned, once they are as durable as `acknowledge` asks for now.
