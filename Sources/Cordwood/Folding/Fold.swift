@@ -279,6 +279,12 @@ public actor Fold<State: Sendable> {
             }
             guard partition.log.epochs.epoch(at: position.offset - 1) == position.leaderEpoch
             else { return reject("partition \(partition.number) has another history") }
+            if let expected = position.checksum,
+                let found = await checksum(before: position.offset, in: partition),
+                found != expected
+            {
+                return reject("partition \(partition.number) has another history of that epoch")
+            }
         }
         guard let state = snapshots.decode(snapshot.state) else {
             return reject("the state does not decode")
@@ -299,17 +305,38 @@ public actor Fold<State: Sendable> {
             topic.partitions.allSatisfy({ positions[$0.number] <= $0.durableOffset })
         else { return }
         recordsSinceSnapshot = 0
+        var places: [FoldSnapshot.Position] = []
+        for partition in topic.partitions {
+            let offset = positions[partition.number]
+            places.append(
+                .init(
+                    offset: offset, leaderEpoch: partition.log.epochs.epoch(at: offset - 1),
+                    checksum: await checksum(before: offset, in: partition)))
+        }
+        // What was looked up may be of another history than the state.
+        if isCut { return }
         let snapshot = FoldSnapshot(
-            stateVersion: snapshots.version, topic: topic.name,
-            positions: topic.partitions.map {
-                let offset = positions[$0.number]
-                return .init(offset: offset, leaderEpoch: $0.log.epochs.epoch(at: offset - 1))
-            }, state: snapshots.encode(state))
+            stateVersion: snapshots.version, topic: topic.name, positions: places,
+            state: snapshots.encode(state))
         guard let bytes = snapshot.encode() else {
             return note("the state is larger than \(FoldSnapshot.maximumBytes) bytes")
         }
         do throws(StorageError) { try await topic.views.replace(claim, with: bytes) } catch {
             note("a snapshot could not be written: \(error)")
+        }
+    }
+
+    /// The checksum of the record before a position; nil where the log has none there: it was deleted
+    /// or compacted away.
+    private func checksum(before offset: Int64, in partition: Partition) async -> UInt32? {
+        guard offset > partition.startOffset else { return nil }
+        do throws(LogError) {
+            let batches = try await partition.log.read(
+                from: offset - 1, maximumBytes: 1, isolation: .logEnd)
+            return try batches.first?.records().first { $0.offset == offset - 1 }?.checksum
+        } catch {
+            // What cannot be read says nothing against the state, which may be all that is left.
+            return nil
         }
     }
 
