@@ -86,7 +86,7 @@ extension PartitionLog {
     ) async throws(LogError) -> TimestampedOffset? {
         for segment in view.sealed where segment.mayHold(timestamp) {
             let range = view.range.clamped(to: segment.info.offsets)
-            let floor = try await segment.times().index.floor(timestamp)
+            let floor = try await segment.cachedTimes().floor(timestamp)
             let start = min(max(floor, range.lowerBound), range.upperBound)
             let found = try await first(atOrAfter: timestamp, in: start..<range.upperBound)
             if let found { return found }
@@ -142,7 +142,7 @@ extension PartitionLog {
         }
         for segment in order where best.map({ segment.mayHold($0.timestamp ?? -1) }) ?? true {
             let range = view.range.clamped(to: segment.info.offsets)
-            let times = try await segment.times().index
+            let times = try await segment.cachedTimes()
             let hint = TimeHint(times, .maxTimestamp, before: range.upperBound)
             best = Self.later(best, try await latest(in: range, hint))
         }
