@@ -16,8 +16,9 @@ extension Consumer {
 
         init(_ consumer: Consumer) { self.consumer = consumer }
 
-        /// The next record; nil at the end. After an error of one partition, asking again reads at
-        /// the same place again; ``Consumer/seek(_:to:)`` steps over it.
+        /// The next record; nil at the end. After an error of one partition the others have their
+        /// turns, and then it is read at the same place again; ``Consumer/seek(_:to:)`` steps over
+        /// it.
         public mutating func next(
             isolation actor: isolated (any Actor)? = #isolation
         ) async throws(DatabaseError) -> ConsumerRecord? {
@@ -45,17 +46,27 @@ extension Consumer {
         private mutating func takeTurns() async throws(DatabaseError) -> ConsumerRecord? {
             // The one whose turn it is may be asked twice: before the others and after them.
             for _ in 0...places.count where !places.isEmpty {
-                while turn < Self.turnRecords {
-                    if let record = try take(cursor) {
-                        turn += 1
-                        return record
+                do throws(DatabaseError) {
+                    while turn < Self.turnRecords {
+                        if let record = try take(cursor) {
+                            turn += 1
+                            return record
+                        }
+                        guard try await fetch(cursor) else { break }
                     }
-                    guard try await fetch(cursor) else { break }
+                } catch {
+                    // Its turn is over, too: the others must not starve behind it.
+                    endTurn()
+                    throw error
                 }
-                turn = 0
-                cursor = (cursor + 1) % places.count
+                endTurn()
             }
             return nil
+        }
+
+        private mutating func endTurn() {
+            turn = 0
+            cursor = (cursor + 1) % places.count
         }
 
         /// The next record of what was fetched from a partition.
@@ -131,6 +142,8 @@ extension Consumer {
                     from: position, maximumBytes: bytes, isolation: isolation)
             } catch {
                 if error.code == .closed, consumer.configuration.following { return false }
+                // Whoever is cancelled is told by the end of the sequence.
+                if error.code == .cancelled, Task.isCancelled { return false }
                 // Retention or a truncation may have been faster: the position is judged anew.
                 if error.code == .offsetOutOfRange,
                     partition.startOffset > position

@@ -47,6 +47,8 @@ public final class Consumer: AsyncSequence, Sendable {
     private let topics: [String: Topic]
     private let member: UInt64
     private let state: Mutex<State>
+    /// Changes with every ``seek(_:to:)``.
+    private let moves = ChangeSignal()
     /// Commits one after the other, so that an older one never follows a newer.
     private let commits = AsyncLock()
 
@@ -92,6 +94,7 @@ public final class Consumer: AsyncSequence, Sendable {
             return true
         }
         if !isMine { throw Self.revoked([name], group.name) }
+        moves.raise()
     }
 
     /// Leaves the group, after a last commit where commits are automatic. Its partitions go to the
@@ -335,9 +338,11 @@ extension Consumer {
     private var anyLog: (any Log)? { topics.first?.value.partitions[0].log }
     var isDatabaseClosed: Bool { anyLog?.isClosed ?? true }
 
-    /// Suspends until one of the partitions has a record at its position or was truncated, or the
-    /// members change.
+    /// Suspends until one of the partitions has a record at its position or was truncated, somebody
+    /// seeks, or the members change.
     func waitForWork(_ generation: Int32) async {
+        // Before the positions: whoever seeks from here on is noticed.
+        let moved = moves.value
         let places = state.withLock { $0.generation == generation ? $0.places : nil }
         guard let places else { return }
         let (session, isolation) = (group.session, configuration.isolationLevel)
@@ -350,6 +355,7 @@ extension Consumer {
                 }
             }
             tasks.addTask { await session.waitForChange(after: generation) }
+            tasks.addTask { [moves] in await moves.wait(after: moved) }
             // Wakes when the database is closed, for one that has no partition.
             if let log = anyLog {
                 tasks.addTask { await log.waitForClosing() }

@@ -15,8 +15,6 @@ final class GroupSession: Sendable {
         var oldestCommit: UInt64 = 1
         /// Who waits for all commits up to a number, by that number.
         var settling: [(limit: UInt64, waiter: CheckedContinuation<Void, Never>)] = []
-        var watchers: [UInt64: CheckedContinuation<Void, Never>] = [:]
-        var nextWatcher: UInt64 = 0
 
         mutating func admit() -> UInt64 {
             nextCommit += 1
@@ -38,7 +36,8 @@ final class GroupSession: Sendable {
     private let id: UInt64
     private let sessions: GroupSessions
     private let state = Mutex(State())
-    private let published = Atomic<Int32>(0)
+    /// Goes with the generations of the membership.
+    private let changes = ChangeSignal()
 
     init(_ group: String, id: UInt64, in sessions: GroupSessions) {
         self.group = group
@@ -49,7 +48,7 @@ final class GroupSession: Sendable {
     deinit { sessions.close(group, id: id) }
 
     /// Changes with every change of members.
-    var generation: Int32 { published.load(ordering: .acquiring) }
+    var generation: Int32 { changes.value }
     var hasMembers: Bool { state.withLock { !$0.membership.isEmpty } }
 
     // MARK: Members
@@ -71,36 +70,18 @@ final class GroupSession: Sendable {
     }
 
     private func change<Value>(_ body: (inout GroupMembership) -> sending Value) -> sending Value {
-        let (value, watchers) = state.withLock { state in
+        state.withLock { state in
+            let before = state.membership.generation
             let value = body(&state.membership)
-            published.store(state.membership.generation, ordering: .releasing)
-            defer { state.watchers = [:] }
-            return (value, Array(state.watchers.values))
+            // One at a time, so that the two do not come apart.
+            if state.membership.generation != before { changes.raise() }
+            return value
         }
-        for watcher in watchers { watcher.resume() }
-        return value
     }
 
     /// Suspends until the members change from what they were in `generation`, or the task is
     /// cancelled.
-    func waitForChange(after generation: Int32) async {
-        let ticket = state.withLock { state in
-            state.nextWatcher += 1
-            return state.nextWatcher
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isReady = state.withLock { state in
-                    if state.membership.generation != generation || Task.isCancelled { return true }
-                    state.watchers[ticket] = continuation
-                    return false
-                }
-                if isReady { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.watchers.removeValue(forKey: ticket) }?.resume()
-        }
-    }
+    func waitForChange(after generation: Int32) async { await changes.wait(after: generation) }
 
     // MARK: Commits
 

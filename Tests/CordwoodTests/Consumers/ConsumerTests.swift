@@ -179,6 +179,87 @@ private final class Shared<Value: Sendable>: Sendable {
         #expect(try await readers[0].value == [])
     }
 
+    /// A partition that fails at each attempt has its turns and no more.
+    @Test func aPartitionThatFailsDoesNotHoldBackTheOthers() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders", .init(partitions: 3))
+        for partition in topic.partitions {
+            _ = try await partition.append((0..<100).map { Record("\($0)") })
+        }
+        let group = try await database.consumerGroup("billing")
+        // Nothing says where to begin in the first and the last.
+        try await group.commit([TopicPartition("orders", 1): CommittedOffset(0)])
+        let consumer = try group.consumer(
+            of: topic, .init(autoOffsetReset: .none, following: false))
+        var iterator = consumer.makeAsyncIterator()
+        var (found, failures) = (0, [Int: Int]())
+        for _ in 0..<120 where found < 100 {
+            do {
+                let record = try #require(try await iterator.next())
+                #expect(record.place.partition == 1)
+                found += 1
+            } catch let error as DatabaseError {
+                #expect(error.code == .offsetOutOfRange)
+                failures["\(error)".contains("orders[0]") ? 0 : 2, default: 0] += 1
+            }
+        }
+        #expect(found == 100)
+        // One round for each turn of the second.
+        #expect(failures == [0: 2, 2: 1])
+        for partition in [0, 2] {
+            try await consumer.seek(TopicPartition("orders", partition), to: 0)
+        }
+        #expect(try await texts(consumer).count == 200)
+        try await database.close()
+    }
+
+    @Test func aSeekWakesAFollower() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        for number in 0..<3 { _ = try await topic.append([Record("\(number)")]) }
+        let consumer = try await database.consumerGroup("billing").consumer(of: topic)
+        let seen = Shared<[String]>([])
+        let reader = Task {
+            for try await record in consumer { seen.value.withLock { $0.append(record.text!) } }
+        }
+        try await eventually("it is at the end, and sleeps") {
+            seen.value.withLock { $0.count } == 3 && log.state.followerCount == 2
+        }
+        try await consumer.seek(TopicPartition("orders", 0), to: 1)
+        try await eventually("it went back") { seen.value.withLock { $0.count } == 5 }
+        #expect(seen.value.withLock { $0 } == ["0", "1", "2", "1", "2"])
+        try await database.close()
+        try await reader.value
+    }
+
+    /// Cancelled on its way to records of which all were aborted: the end, not an error.
+    @Test func aReaderThatIsCancelledInBetweenEnds() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("orders")
+        _ = try await topic.append([Record("a")])
+        let producer = try await database.producer(transactionalID: "mill")
+        try await producer.begin()
+        for _ in 0..<3 { _ = try await producer.append([Record("x")], to: topic) }
+        try await producer.abort()
+        _ = try await topic.append([Record("b")])
+        let consumer = try await database.consumerGroup("billing").consumer(
+            of: topic,
+            .init(
+                autoCommitIntervalMilliseconds: 0, maxPartitionFetchBytes: 1, following: false))
+        #expect(try await texts(consumer, 1) == ["a"])
+        // Its commit comes first, and takes its time.
+        storage.holdCompletions(of: [.write, .sync])
+        let reader = Task { try await texts(consumer) }
+        await storage.waitForHeld()
+        reader.cancel()
+        storage.releaseCompletions()
+        #expect(try await reader.value == [])
+        #expect(try await texts(consumer) == ["b"])
+        try await database.close()
+    }
+
     @Test func aRevokedPartitionCannotBeCommitted() async throws {
         let database = try await database()
         let topic = try await database.topic("orders", .init(partitions: 2))
