@@ -123,7 +123,8 @@ public protocol Log: AnyObject, Sendable {
 
     /// Looks up an offset by time: Kafka's `ListOffsets`. Timestamps need not be in order. Nil where
     /// no record that the isolation sees has such a timestamp. Reads and verifies about an interval
-    /// of the index; throws ``LogError/Code/damaged`` when that is damaged.
+    /// of the index; throws ``LogError/Code/damaged`` when that is damaged before the record that
+    /// would be the answer, since the answer may have been there.
     func offset(
         for query: TimestampQuery, isolation: Isolation
     ) async throws(LogError) -> TimestampedOffset?

@@ -134,6 +134,31 @@ import Testing
         #expect(try await log.offset(for: .atOrAfter(1005)) == nil)
     }
 
+    /// Damage behind the answer, or in segments that cannot have it, is no obstacle.
+    @Test func damageElsewhereIsNoObstacle() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var log = try await openLog(on: storage, Self.configuration)
+        func append(_ timestamp: Int64) async throws {
+            let record = Record(value: [UInt8](repeating: 2, count: 100), timestamp: timestamp)
+            _ = try await log.append([record])
+        }
+        try await append(5000)
+        for number in 0..<40 { try await append(1000 + Int64(number)) }
+        let segments = log.state.read { snapshot in
+            snapshot.sealed.map { (path: $0.path, end: $0.end.position) }
+        }
+        #expect(segments.count > 2)
+        try await log.close()
+        for segment in segments { try storage.flip(segment.path, byte: segment.end - 10, mask: 1) }
+        log = try await openLog(on: storage, Self.configuration)
+        await expectLogError(.damaged) { _ = try await log.all() }
+        #expect(try await log.offset(for: .maxTimestamp)?.offset == 0)
+        #expect(try await log.offset(for: .atOrAfter(1036))?.offset == 0)
+        // Where the answer may have been in it, it is told.
+        try await log.deleteRecords(before: 1)
+        await expectLogError(.damaged) { _ = try await log.offset(for: .maxTimestamp) }
+    }
+
     /// What a search through all records of a log finds, the plain way: with those of transactions
     /// that were aborted and the markers, as Kafka does.
     private func searched(_ log: SimulatedLog) async throws -> [StoredRecord] {
