@@ -70,9 +70,10 @@ public actor Fold<State: Sendable> {
     }
 
     /// The state after the records of an append, and so whoever appends can read what came of it.
-    /// Waits for records that readers of the fold's isolation do not see yet.
+    /// Waits for records that readers of the fold's isolation do not see yet. Throws what became of
+    /// those that were appended to memory only and will never be written.
     public func value(atLeast receipt: Receipt) async throws(DatabaseError) -> State {
-        for position in receipt.positions { try await wait(for: position) }
+        for position in receipt.positions { try await wait(for: position, wasAppended: true) }
         return try await value()
     }
 
@@ -83,7 +84,9 @@ public actor Fold<State: Sendable> {
         return try await value()
     }
 
-    private func wait(for position: RecordPosition) async throws(DatabaseError) {
+    private func wait(
+        for position: RecordPosition, wasAppended: Bool = false
+    ) async throws(DatabaseError) {
         guard topic.partitions.indices.contains(position.partition) else {
             throw DatabaseError(
                 .offsetOutOfRange,
@@ -95,6 +98,13 @@ public actor Fold<State: Sendable> {
         {
             if partition.log.isClosed { throw DatabaseError(.closed, "topic \(topic.name)") }
             if Task.isCancelled { throw DatabaseError(.cancelled, "a fold of \(topic.name)") }
+            if wasAppended, partition.endOffset <= position.offset {
+                do {
+                    try await partition.log.wait(
+                        for: position.offset..<position.offset + 1, .written)
+                } catch { throw DatabaseError(error, "\(topic.name)[\(partition.number)]") }
+                continue
+            }
             await partition.log.waitForRecords(at: position.offset, isolation: isolation)
         }
     }

@@ -121,6 +121,31 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
         await expectDatabaseError(.closed) { _ = try await never.value }
     }
 
+    @Test func whatWillNeverBeWrittenIsNotWaitedFor() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("counts")
+        let fold = try await topic.totals(nil)
+        storage.holdCompletions(of: [.write])
+        let first = try await topic.append([record(0, 1)], acknowledge: .memory)
+        let waiting = Task { try await fold.value(atLeast: first).sum }
+        await storage.waitForHeld()
+        storage.completeHeld(1)
+        #expect(try await waiting.value == 1)
+        _ = try await topic.append([record(0, 1)], acknowledge: .memory)
+        await storage.waitForHeld()
+        let lost = try await topic.append([record(0, 1)], acknowledge: .memory)
+        let never = Task { try await fold.value(atLeast: lost) }
+        storage.inject(Fault(.inputOutput, at: 1, isPersistent: true))
+        storage.releaseCompletions()
+        await expectDatabaseError(.log, "poisoned") { _ = try await never.value }
+        // Asked again, the same.
+        await expectDatabaseError(.log, "poisoned") { _ = try await fold.value(atLeast: lost) }
+        storage.clearFaults()
+        try? await database.close()
+        await expectDatabaseError(.closed) { _ = try await fold.value(atLeast: lost) }
+    }
+
     /// A follower that folded up to the end, and a log that is cut and as long again before it waits.
     @Test func aFollowerSeesATruncationThatLeavesNoGap() async throws {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
