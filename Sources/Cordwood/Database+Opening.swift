@@ -47,12 +47,15 @@ extension Database {
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(
             storage, lock: lock, name: name, compaction: options.compaction)
-        if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
-            registry.startMaintenance(every: interval)
-        }
         let database = Database(
             registry: registry, options, ioPath: ioPath, taskExecutor: storage.taskExecutor,
             countThreads: { storage.ownedThreads })
+        if let interval = options.retentionCheckIntervalMilliseconds, interval > 0 {
+            registry.startMaintenance(every: interval) {
+                [weak services = database.services] now async throws(DatabaseError) in
+                try await services?.expireOffsets(now: now)
+            }
+        }
         await database.services.recoverTransactions()
         return database
     }

@@ -38,7 +38,7 @@ public final class Database: Sendable {
     ) {
         self.registry = registry
         services = DatabaseServices(
-            registry: registry,
+            registry: registry, offsetsRetentionMinutes: options.offsetsRetentionMinutes,
             transactionalIDExpirationMilliseconds: options.transactionalIDExpirationMilliseconds)
         self.ioPath = ioPath
         self.taskExecutor = taskExecutor
@@ -124,7 +124,9 @@ protocol DatabaseRegistry: Sendable {
         _ name: String, creating: CollectionConfiguration?
     ) async throws(DatabaseError) -> Collection
     var maintenanceStatus: MaintenanceStatus { get }
-    func maintain() async -> MaintenanceStatus
+    func maintain(
+        expiringOffsets: Maintenance.ExpireOffsets
+    ) async -> MaintenanceStatus
     func alterTopic(
         _ name: String, _ change: @Sendable (inout LogConfiguration) -> Void
     ) async throws(DatabaseError)

@@ -15,6 +15,14 @@ public struct DatabaseOptions: Sendable, Hashable {
     /// `log.retention.check.interval.ms`). Nil leaves that to ``Database/maintain()``.
     public var retentionCheckIntervalMilliseconds: Int?
 
+    /// The offsets that a consumer group has committed are deleted when it has had no consumer and
+    /// no commit for so long (Kafka: `offsets.retention.minutes`), 1 or more. Nil keeps them until
+    /// ``ConsumerGroup/delete()``.
+    ///
+    /// Looked at with the check of retention. Who was a consumer before the database was opened is
+    /// not known, so nothing goes in the first hour.
+    public var offsetsRetentionMinutes: Int?
+
     /// What compaction may take of the machine when maintenance runs it (Kafka: `log.cleaner.*`).
     /// By default it gives way to appends; see ``CompactionOptions/background``.
     public var compaction: CompactionOptions
@@ -26,12 +34,13 @@ public struct DatabaseOptions: Sendable, Hashable {
 
     public init(
         mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
-        compaction: CompactionOptions = .background,
+        offsetsRetentionMinutes: Int? = 10_080, compaction: CompactionOptions = .background,
         transactionalIDExpirationMilliseconds: Int = 604_800_000
     ) {
         self.mode = mode
         self.compaction = compaction
         self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
+        self.offsetsRetentionMinutes = offsetsRetentionMinutes
         self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
     }
 
@@ -42,6 +51,12 @@ public struct DatabaseOptions: Sendable, Hashable {
                 .invalidConfiguration,
                 "transactionalIDExpirationMilliseconds: expected at least 1, found "
                     + "\(transactionalIDExpirationMilliseconds)")
+        }
+        guard let minutes = offsetsRetentionMinutes else { return }
+        guard (1...Int(Int32.max)).contains(minutes) else {
+            throw DatabaseError(
+                .invalidConfiguration,
+                "offsetsRetentionMinutes: expected 1 to \(Int32.max), found \(minutes)")
         }
     }
 }

@@ -110,14 +110,19 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     nonisolated var maintenanceStatus: MaintenanceStatus { maintenance.currentStatus }
 
-    nonisolated func startMaintenance(every milliseconds: Int) {
-        maintenance.start(every: milliseconds, clock: storage.clock) { [weak self] in
+    nonisolated func startMaintenance(
+        every milliseconds: Int, expiringOffsets: @escaping Maintenance.ExpireOffsets
+    ) {
+        maintenance.start(
+            every: milliseconds, clock: storage.clock, expiringOffsets: expiringOffsets
+        ) { [weak self] in
             await self?.logs
         }
     }
 
-    func maintain() async -> MaintenanceStatus {
-        await maintenance.pass(over: logs, now: storage.clock.millisecondsNow())
+    func maintain(expiringOffsets: Maintenance.ExpireOffsets) async -> MaintenanceStatus {
+        await maintenance.pass(
+            over: logs, now: storage.clock.millisecondsNow(), expiringOffsets: expiringOffsets)
         return maintenance.currentStatus
     }
 

@@ -51,6 +51,11 @@ public protocol Log: AnyObject, Sendable {
         _ records: [Record], acknowledge: Acknowledgement, truncations: Int
     ) async throws(LogError) -> Range<Int64>
 
+    /// Returns when what was appended at `offsets` is as safe as `acknowledge` says, whoever waits
+    /// for it beside. Throws ``LogError/Code/truncated``, ``LogError/Code/readOnly``,
+    /// ``LogError/Code/poisoned`` or ``LogError/Code/storage`` when it never will be.
+    func wait(for offsets: Range<Int64>, _ acknowledge: Acknowledgement) async throws(LogError)
+
     /// Appends a batch of an idempotent or transactional producer and returns the offsets it got.
     /// A batch that the log holds already, one of the producer's last five, is not appended again:
     /// its offsets are returned, once they are as durable as `acknowledge` asks for now.
@@ -108,13 +113,18 @@ public protocol Log: AnyObject, Sendable {
         from offset: Int64, maximumBytes: Int, isolation: Isolation
     ) async throws(LogError) -> [RecordBatch]
 
-    /// Suspends until a reader of that isolation sees records at `offset`, the log is truncated
-    /// below it or closed, or the task is cancelled.
-    func waitForRecords(at offset: Int64, isolation: Isolation) async
+    /// Suspends until a reader of that isolation sees a record at `offset` or behind it, the log has
+    /// other ``truncations`` than the number of them that the caller knows of, it is closed, or the
+    /// task is cancelled. What is appended for others wakes nobody.
+    func waitForRecords(at offset: Int64, isolation: Isolation, truncations: Int) async
+
+    /// Suspends until the log is closed, or the task is cancelled.
+    func waitForClosing() async
 
     /// Looks up an offset by time: Kafka's `ListOffsets`. Timestamps need not be in order. Nil where
     /// no record that the isolation sees has such a timestamp. Reads and verifies about an interval
-    /// of the index; throws ``LogError/Code/damaged`` when that is damaged.
+    /// of the index; throws ``LogError/Code/damaged`` when that is damaged before the record that
+    /// would be the answer, since the answer may have been there.
     func offset(
         for query: TimestampQuery, isolation: Isolation
     ) async throws(LogError) -> TimestampedOffset?
@@ -229,9 +239,10 @@ extension Log {
         try await offset(for: query, isolation: .uncommitted)
     }
 
-    /// See ``waitForRecords(at:isolation:)``; up to the high watermark.
-    public func waitForRecords(at offset: Int64) async {
-        await waitForRecords(at: offset, isolation: .uncommitted)
+    /// See ``waitForRecords(at:isolation:truncations:)``; of truncations only those wake the caller
+    /// that come while it waits.
+    public func waitForRecords(at offset: Int64, isolation: Isolation = .uncommitted) async {
+        await waitForRecords(at: offset, isolation: isolation, truncations: truncations.count)
     }
 }
 

@@ -112,9 +112,7 @@ extension ArraySlice<EncodedBatch> {
 // MARK: - Waiting for another's append
 
 extension PartitionLog {
-    /// Returns when what was queued at `offsets` is as safe as `acknowledge` says, whoever waits
-    /// for it beside.
-    func wait(
+    public func wait(
         for offsets: Range<Int64>, _ acknowledge: Acknowledgement
     ) async throws(LogError) {
         let end = offsets.upperBound

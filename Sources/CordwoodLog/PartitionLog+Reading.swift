@@ -27,9 +27,13 @@ extension PartitionLog {
         }
     }
 
-    public nonisolated func waitForRecords(at offset: Int64, isolation: Isolation) async {
-        await state.waitForRecords(at: offset, isolation: isolation)
+    public nonisolated func waitForRecords(
+        at offset: Int64, isolation: Isolation, truncations: Int
+    ) async {
+        await state.wait(for: .records(at: offset, isolation, truncations: truncations))
     }
+
+    public nonisolated func waitForClosing() async { await state.wait(for: .closing) }
 
     public nonisolated func read(
         from offset: Int64, maximumBytes: Int = 1 << 20, isolation: Isolation = .uncommitted

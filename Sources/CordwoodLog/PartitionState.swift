@@ -2,7 +2,8 @@ import CordwoodStorage
 import Synchronization
 
 /// What readers of a partition see. The writer publishes into it after each group; readers copy out
-/// of it and never wait for the writer's I/O.
+/// of it and never wait for the writer's I/O. Followers sleep until what they wait for is there: a
+/// group of records wakes nobody who waits for something else.
 final class PartitionState<S: Storage>: Sendable {
     struct Snapshot {
         var configuration: LogConfiguration
@@ -46,12 +47,44 @@ final class PartitionState<S: Storage>: Sendable {
             case .committed: lastStableOffset
             }
         }
+
+        /// Whether what somebody waits for is there, or will never be.
+        func has(_ awaited: Awaited) -> Bool {
+            switch awaited {
+            case .closing: isClosed
+            case .records(let offset, let isolation, let known):
+                isClosed || truncations.count != known || end(for: isolation) > offset
+            }
+        }
+    }
+
+    /// What a follower waits for.
+    enum Awaited {
+        /// A record at that offset or behind it which readers of the isolation see, or another
+        /// truncation than those that are known.
+        case records(at: Int64, Isolation, truncations: Int)
+        case closing
+    }
+
+    private struct Follower {
+        var awaited: Awaited
+        var continuation: CheckedContinuation<Void, Never>
     }
 
     private struct Guarded {
         var snapshot: Snapshot
-        var followers: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var followers: [UInt64: Follower] = [:]
         var nextFollower: UInt64 = 0
+
+        /// Takes out the followers for whom what they wait for is there. O(followers).
+        mutating func takeWoken() -> [Follower] {
+            var woken: [Follower] = []
+            for (ticket, follower) in followers where snapshot.has(follower.awaited) {
+                woken.append(follower)
+                followers[ticket] = nil
+            }
+            return woken
+        }
     }
 
     private let guarded: Mutex<Guarded>
@@ -63,19 +96,23 @@ final class PartitionState<S: Storage>: Sendable {
         guarded.withLock { body($0.snapshot) }
     }
 
-    /// Changes the state and wakes everyone who waits for more records.
+    /// How many followers sleep.
+    var followerCount: Int { guarded.withLock { $0.followers.count } }
+    /// How often a follower began to wait.
+    var waitCount: UInt64 { guarded.withLock { $0.nextFollower } }
+
+    /// Changes the state and wakes those who waited for what is there now.
     func publish(_ change: (inout Snapshot) -> Void) {
-        let waiting = guarded.withLock { guarded in
+        let woken = guarded.withLock { guarded in
             change(&guarded.snapshot)
-            defer { guarded.followers = [:] }
-            return guarded.followers.values.map { $0 }
+            return guarded.takeWoken()
         }
-        for follower in waiting { follower.resume() }
+        for follower in woken { follower.continuation.resume() }
     }
 
-    /// Suspends until a reader of that isolation sees records at `offset`, the log was truncated
-    /// below it or closed, or the task is cancelled.
-    func waitForRecords(at offset: Int64, isolation: Isolation) async {
+    /// Suspends until that is there, or the task is cancelled. Nothing that was published since the
+    /// caller looked is missed: it is held against the state under the lock.
+    func wait(for awaited: Awaited) async {
         let ticket = guarded.withLock { guarded in
             guarded.nextFollower += 1
             return guarded.nextFollower
@@ -83,19 +120,15 @@ final class PartitionState<S: Storage>: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isReady = guarded.withLock { guarded in
-                    if guarded.snapshot.end(for: isolation) > offset
-                        || guarded.snapshot.end.nextOffset < offset || guarded.snapshot.isClosed
-                        || Task.isCancelled
-                    {
-                        return true
-                    }
-                    guarded.followers[ticket] = continuation
+                    if guarded.snapshot.has(awaited) || Task.isCancelled { return true }
+                    guarded.followers[ticket] = Follower(
+                        awaited: awaited, continuation: continuation)
                     return false
                 }
                 if isReady { continuation.resume() }
             }
         } onCancel: {
-            guarded.withLock { $0.followers.removeValue(forKey: ticket) }?.resume()
+            guarded.withLock { $0.followers.removeValue(forKey: ticket) }?.continuation.resume()
         }
     }
 }

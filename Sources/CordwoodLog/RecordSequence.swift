@@ -36,8 +36,7 @@ public struct BatchSequence: AsyncSequence, Sendable {
         var offset: Int64
         let following: Bool
         let isolation: Isolation
-        /// How many truncations of the log this reader knows of.
-        private var truncationCount: Int
+        private var known: KnownTruncations
         private var batches: ArraySlice<RecordBatch> = []
 
         init(log: any Log, offset: Int64, following: Bool, isolation: Isolation) {
@@ -45,7 +44,7 @@ public struct BatchSequence: AsyncSequence, Sendable {
             self.offset = offset
             self.following = following
             self.isolation = isolation
-            truncationCount = log.truncations.count
+            known = KnownTruncations(log.truncations)
         }
 
         /// The next batch; after an error, asking again reads at the same place again.
@@ -71,7 +70,8 @@ public struct BatchSequence: AsyncSequence, Sendable {
                 // Up to here there was nothing for this reader: the rest was aborted or compacted.
                 offset = Swift.max(offset, end)
                 guard following, !log.isClosed else { return nil }
-                await log.waitForRecords(at: offset, isolation: isolation)
+                await log.waitForRecords(
+                    at: offset, isolation: isolation, truncations: known.count)
                 if log.isClosed { return nil }
             }
             let batch = batches.removeFirst()
@@ -80,11 +80,7 @@ public struct BatchSequence: AsyncSequence, Sendable {
         }
 
         private mutating func noteTruncations() throws(LogError) {
-            let truncations = log.truncations
-            guard truncations.count > truncationCount else { return }
-            let lowest = truncations[truncationCount...].min() ?? offset
-            truncationCount = truncations.count
-            guard lowest < offset else { return }
+            guard let lowest = known.follow(log.truncations), lowest < offset else { return }
             let reached = offset
             offset = lowest
             throw LogError(

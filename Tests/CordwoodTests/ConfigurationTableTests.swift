@@ -123,7 +123,7 @@ import Testing
             defaults["CompactionOptions.\(try #require(child.label))"] = child.value
         }
         for child in Mirror(reflecting: DatabaseOptions()).children
-        where child.label?.hasSuffix("Milliseconds") == true {
+        where ["Milliseconds", "Minutes"].contains(where: { child.label?.hasSuffix($0) ?? false }) {
             defaults["DatabaseOptions.\(try #require(child.label))"] = child.value
         }
         defaults["TopicConfiguration.partitions"] = TopicConfiguration().partitions

@@ -89,28 +89,28 @@ public final class Collection: Sendable {
 
     /// The point as it was given, read back from the log; nil where there is none.
     public func get(_ id: UInt64) async throws(DatabaseError) -> Point? {
-        while let offset = try await views.current().view.offset(of: id) {
+        while true {
+            let version = try await views.current()
+            guard let offset = await version.view.offset(of: id) else { return nil }
             if Task.isCancelled { throw DatabaseError(.cancelled, "collection \(name)") }
-            do {
-                // Appended to memory only, the record may still be on its way to the log's readers.
-                let end = log.endOffset
-                if offset >= end, !log.isClosed {
-                    await log.waitForRecords(at: end)
-                    continue
-                }
-                let batches = try await log.read(from: offset, maximumBytes: 1)
-                guard let batch = batches.first,
-                    let record = try batch.records().first(where: { $0.offset == offset })
-                else { continue }
-                return try PointCodec.point(of: record, dimensions: configuration.dimensions)
-            } catch let error as LogError {
-                if error.code == .offsetOutOfRange, !views.isCurrent { continue }
+            let found: StoredRecord?
+            do throws(LogError) { found = try await record(at: offset) } catch {
+                // The log was cut meanwhile; the next view is of what is left.
+                if log.truncations.count != version.truncations { continue }
                 throw DatabaseError(error, "collection \(name)")
-            } catch let error as DatabaseError {
-                throw error
-            } catch { preconditionFailure("every call above throws one of the two: \(error)") }
+            }
+            // What lies there now may be another point's.
+            guard let found, log.truncations.count == version.truncations else { continue }
+            return try PointCodec.point(of: found, dimensions: configuration.dimensions)
         }
-        return nil
+    }
+
+    /// Reads a record that the view holds, replicated or not; nil where compaction has taken it out
+    /// for a later one. Waits for one that was appended to memory only and is still to be written.
+    private func record(at offset: Int64) async throws(LogError) -> StoredRecord? {
+        if offset >= log.endOffset { try await log.wait(for: offset..<offset + 1, .written) }
+        let batches = try await log.read(from: offset, maximumBytes: 1, isolation: .logEnd)
+        return try batches.first?.records().first { $0.offset == offset }
     }
 
     /// The `limit` nearest points, or all where there are fewer, by distance and then by id.

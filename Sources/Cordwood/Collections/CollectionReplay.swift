@@ -17,8 +17,10 @@ struct CollectionReplay {
                 dimensions: configuration.dimensions, metric: configuration.metric)
         } catch { throw DatabaseError(error, "collection \(name)") }
         let building = ReadWriteLock(index)
-        var batches = BatchSequence(log, from: log.startOffset, following: false)
-            .makeAsyncIterator()
+        // Replicated or not: changes are applied when they are appended.
+        var batches = BatchSequence(
+            log, from: log.startOffset, following: false, isolation: .logEnd
+        ).makeAsyncIterator()
         var applied = log.startOffset
         while true {
             let next: RecordBatch?

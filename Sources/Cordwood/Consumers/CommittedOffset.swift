@@ -41,6 +41,18 @@ extension CommittedOffset {
     /// How many offsets lie between this one and the end that readers of an isolation see.
     func lag(in log: any Log, isolation: Isolation) -> Int64 {
         // Retention may have passed the group by, and a truncation may have cut it short.
-        max(0, log.end(for: isolation) - max(offset, log.startOffset))
+        let next = continued(in: log)?.offset ?? offset
+        return max(0, log.end(for: isolation) - max(next, log.startOffset))
+    }
+
+    /// Where a reader goes on that has come so far: here, or where the log's history and the one
+    /// that was read part, which is where the last epoch ends that they share (Kafka's KIP-320).
+    /// Nil where that cannot be told: the log has nothing of the offset's epoch or a later one.
+    /// Without an epoch the offset is believed.
+    func continued(in log: any Log) -> CommittedOffset? {
+        guard leaderEpoch >= 0 else { return self }
+        guard let end = log.endOffset(forEpoch: leaderEpoch) else { return nil }
+        if offset <= end.endOffset { return self }
+        return CommittedOffset(end.endOffset, leaderEpoch: end.epoch)
     }
 }

@@ -16,8 +16,9 @@ extension Consumer {
 
         init(_ consumer: Consumer) { self.consumer = consumer }
 
-        /// The next record; nil at the end. After an error of one partition, asking again reads at
-        /// the same place again; ``Consumer/seek(_:to:)`` steps over it.
+        /// The next record; nil at the end. After an error of one partition the others have their
+        /// turns, and then it is read at the same place again; ``Consumer/seek(_:to:)`` steps over
+        /// it.
         public mutating func next(
             isolation actor: isolated (any Actor)? = #isolation
         ) async throws(DatabaseError) -> ConsumerRecord? {
@@ -36,7 +37,7 @@ extension Consumer {
                 guard consumer.configuration.following, !consumer.isDatabaseClosed else {
                     return nil
                 }
-                await waitForWork()
+                await consumer.waitForWork(generation)
             }
             return nil
         }
@@ -45,17 +46,27 @@ extension Consumer {
         private mutating func takeTurns() async throws(DatabaseError) -> ConsumerRecord? {
             // The one whose turn it is may be asked twice: before the others and after them.
             for _ in 0...places.count where !places.isEmpty {
-                while turn < Self.turnRecords {
-                    if let record = try take(cursor) {
-                        turn += 1
-                        return record
+                do throws(DatabaseError) {
+                    while turn < Self.turnRecords {
+                        if let record = try take(cursor) {
+                            turn += 1
+                            return record
+                        }
+                        guard try await fetch(cursor) else { break }
                     }
-                    guard try await fetch(cursor) else { break }
+                } catch {
+                    // Its turn is over, too: the others must not starve behind it.
+                    endTurn()
+                    throw error
                 }
-                turn = 0
-                cursor = (cursor + 1) % places.count
+                endTurn()
             }
             return nil
+        }
+
+        private mutating func endTurn() {
+            turn = 0
+            cursor = (cursor + 1) % places.count
         }
 
         /// The next record of what was fetched from a partition.
@@ -70,11 +81,16 @@ extension Consumer {
                         throw DatabaseError(error, "\(place.name)")
                     }
                     let new = following == nil ? chunks[index].recordsEnd : record.offset + 1
-                    guard consumer.advance(index, generation, from: old, to: new) else { break }
+                    let epoch = chunks[index].leaderEpoch
+                    guard
+                        consumer.advance(
+                            index, generation, from: old, to: new, leaderEpoch: epoch)
+                    else { break }
                     chunks[index].reader = reader
                     chunks[index].record = following
                     chunks[index].position = new
-                    return ConsumerRecord(place: place.name, record: record, since: place.since)
+                    return ConsumerRecord(
+                        place: place.name, record: record, leaderEpoch: epoch, since: place.since)
                 }
                 guard let batch = chunks[index].batches.first else { return nil }
                 do {
@@ -89,9 +105,13 @@ extension Consumer {
                 } catch { throw DatabaseError(error, "\(place.name)") }
                 chunks[index].batches.removeFirst()
                 chunks[index].recordsEnd = batch.lastOffset + 1
+                chunks[index].leaderEpoch = batch.leaderEpoch
                 if chunks[index].record == nil, batch.lastOffset >= old {
                     let new = batch.lastOffset + 1
-                    guard consumer.advance(index, generation, from: old, to: new) else { break }
+                    guard
+                        consumer.advance(
+                            index, generation, from: old, to: new, leaderEpoch: batch.leaderEpoch)
+                    else { break }
                     chunks[index].position = new
                 }
             }
@@ -113,7 +133,7 @@ extension Consumer {
                 return true
             }
             let isolation = consumer.configuration.isolationLevel
-            let end = partition.endOffset(for: isolation)
+            let (end, epochs) = (partition.endOffset(for: isolation), partition.log.epochs)
             if position >= end { return false }
             let bytes = consumer.configuration.fetchBytes(partitions: places.count)
             let batches: [RecordBatch]
@@ -122,6 +142,8 @@ extension Consumer {
                     from: position, maximumBytes: bytes, isolation: isolation)
             } catch {
                 if error.code == .closed, consumer.configuration.following { return false }
+                // Whoever is cancelled is told by the end of the sequence.
+                if error.code == .cancelled, Task.isCancelled { return false }
                 // Retention or a truncation may have been faster: the position is judged anew.
                 if error.code == .offsetOutOfRange,
                     partition.startOffset > position
@@ -133,20 +155,13 @@ extension Consumer {
             }
             if batches.isEmpty {
                 // Up to there was nothing for this reader: markers, or what was aborted.
-                _ = consumer.advance(index, generation, from: position, to: end)
+                _ = consumer.advance(
+                    index, generation, from: position, to: end,
+                    leaderEpoch: epochs.epoch(at: end - 1))
                 return false
             }
             chunks[index] = Chunk(batches: batches[...], position: position)
             return true
-        }
-
-        private func waitForWork() async {
-            var waiting = places
-            for index in waiting.indices {
-                guard let position = consumer.position(index, generation) else { return }
-                waiting[index].position = position
-            }
-            await consumer.waitForWork(waiting, generation)
         }
     }
 
@@ -158,6 +173,8 @@ extension Consumer {
         var reader: RecordReader?
         /// The offset after that batch.
         var recordsEnd: Int64 = 0
+        /// The leader epoch of that batch.
+        var leaderEpoch: Int32 = -1
         /// Where the consumer's position must be for this to come next.
         var position: Int64 = 0
     }

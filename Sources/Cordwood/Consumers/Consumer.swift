@@ -6,6 +6,9 @@ import Synchronization
 public struct ConsumerRecord: Sendable, Hashable {
     public let place: TopicPartition
     public let record: StoredRecord
+    /// The epoch of the leader that wrote the record: for whoever commits its offset without a
+    /// consumer.
+    public let leaderEpoch: Int32
     /// The generation in which the consumer got the partition.
     let since: Int32
 
@@ -29,19 +32,6 @@ public final class Consumer: AsyncSequence, Sendable {
     public typealias Element = ConsumerRecord
     public typealias Failure = DatabaseError
 
-    /// A partition that this consumer reads.
-    struct Place: Sendable {
-        let name: TopicPartition
-        let partition: Partition
-        let since: Int32
-        /// The next offset to be handed out; -1 where the group has committed nothing.
-        var position: Int64
-        /// The position that needs no commit: what was committed, or begun with.
-        var committed: Int64
-        /// How many truncations of the log this place knows of.
-        var truncationCount: Int
-    }
-
     private struct State {
         var generation: Int32 = 0
         /// Sorted by name.
@@ -57,6 +47,8 @@ public final class Consumer: AsyncSequence, Sendable {
     private let topics: [String: Topic]
     private let member: UInt64
     private let state: Mutex<State>
+    /// Changes with every ``seek(_:to:)``.
+    private let moves = ChangeSignal()
     /// Commits one after the other, so that an older one never follows a newer.
     private let commits = AsyncLock()
 
@@ -98,10 +90,11 @@ public final class Consumer: AsyncSequence, Sendable {
             guard let index = state.places.firstIndex(where: { $0.name == name }) else {
                 return false
             }
-            state.places[index].position = Swift.max(0, offset)
+            state.places[index].move(to: Swift.max(0, offset))
             return true
         }
         if !isMine { throw Self.revoked([name], group.name) }
+        moves.raise()
     }
 
     /// Leaves the group, after a last commit where commits are automatic. Its partitions go to the
@@ -138,10 +131,8 @@ extension Consumer {
     public func commit(
         _ record: ConsumerRecord, metadata: String = "", acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) {
-        let log = topics[record.place.topic]?.partitions[record.place.partition].log
         let offset = CommittedOffset(
-            record.record.offset + 1,
-            leaderEpoch: log?.epochs.epoch(at: record.record.offset) ?? -1, metadata: metadata)
+            record.record.offset + 1, leaderEpoch: record.leaderEpoch, metadata: metadata)
         try offset.validate(record.place)
         let refused = try await commits.withLock { () async throws(DatabaseError) in
             try await write([record.place: (offset, record.since)], acknowledge)
@@ -186,18 +177,18 @@ extension Consumer {
         return revoked.union(refused)
     }
 
-    /// What was handed out and not committed, and the partitions that were lost before it was.
+    /// What was handed out and not committed, and the partitions that were lost before it was. What
+    /// a truncation took is not handed out any more.
     private func handedOut() -> (
         offsets: [TopicPartition: (offset: CommittedOffset, since: Int32)],
         revoked: Set<TopicPartition>
     ) {
         state.withLock { state in
             var offsets: [TopicPartition: (offset: CommittedOffset, since: Int32)] = [:]
-            for place in state.places where place.position != place.committed {
-                let epoch = place.partition.log.epochs.epoch(at: place.position - 1)
-                offsets[place.name] = (
-                    CommittedOffset(place.position, leaderEpoch: epoch), place.since
-                )
+            for index in state.places.indices {
+                _ = state.places[index].followTruncations()
+                let place = state.places[index]
+                if place.isUncommitted { offsets[place.name] = (place.offset, place.since) }
             }
             return (offsets, state.revoked)
         }
@@ -233,7 +224,7 @@ extension Consumer {
         guard let interval = configuration.autoCommitIntervalMilliseconds else { return }
         let now = group.clock.millisecondsNow()
         let isDue = state.withLock { state in
-            guard state.places.contains(where: { $0.position != $0.committed }) else {
+            guard state.places.contains(where: \.isUncommitted) else {
                 return false
             }
             // A clock that was set back must not hold commits up.
@@ -270,14 +261,11 @@ extension Consumer {
                     uniqueKeysWithValues: state.places.map { ($0.name, $0) })
                 state.places = assigned.sorted { $0.key < $1.key }.map { name, since in
                     if let place = before[name], place.since == since { return place }
-                    let position = committed[name]?.offset ?? -1
                     let partition = topics[name.topic]!.partitions[name.partition]
-                    return Place(
-                        name: name, partition: partition, since: since, position: position,
-                        committed: position, truncationCount: partition.log.truncations.count)
+                    return Place(name, partition, since: since, committed: committed[name])
                 }
                 for (name, place) in before
-                where place.since != assigned[name] && place.position != place.committed {
+                where place.since != assigned[name] && place.isUncommitted {
                     state.revoked.insert(name)
                 }
                 state.generation = generation
@@ -299,29 +287,25 @@ extension Consumer {
         }
     }
 
-    /// Goes back to where a partition's log was truncated, if that is before the position: what
-    /// lies there now is not what was handed out. Says whether it was truncated.
+    /// See ``Place/followTruncations()``.
     @discardableResult
     func followTruncations(_ index: Int, _ generation: Int32) -> Bool {
         state.withLock { state in
             guard state.generation == generation else { return false }
-            let place = state.places[index]
-            let truncations = place.partition.log.truncations
-            guard truncations.count > place.truncationCount else { return false }
-            let lowest = truncations[place.truncationCount...].min() ?? place.position
-            state.places[index].truncationCount = truncations.count
-            state.places[index].position = Swift.min(place.position, lowest)
-            return true
+            return state.places[index].followTruncations()
         }
     }
 
-    /// Moves a partition's position on, unless someone else has moved it.
-    func advance(_ index: Int, _ generation: Int32, from old: Int64, to new: Int64) -> Bool {
+    /// Moves a partition's position on, over what an epoch's leader wrote, unless someone else has
+    /// moved it.
+    func advance(
+        _ index: Int, _ generation: Int32, from old: Int64, to new: Int64, leaderEpoch: Int32
+    ) -> Bool {
         state.withLock { state in
             guard !state.isClosed, state.generation == generation,
                 state.places[index].position == old
             else { return false }
-            state.places[index].position = new
+            state.places[index].advance(to: new, leaderEpoch: leaderEpoch)
             return true
         }
     }
@@ -346,7 +330,7 @@ extension Consumer {
             guard state.generation == generation, state.places[index].position == old else {
                 return
             }
-            state.places[index].position = new
+            state.places[index].move(to: new)
             state.places[index].committed = new
         }
     }
@@ -354,20 +338,27 @@ extension Consumer {
     private var anyLog: (any Log)? { topics.first?.value.partitions[0].log }
     var isDatabaseClosed: Bool { anyLog?.isClosed ?? true }
 
-    /// Suspends until one of the partitions has a record at its position, or the members change.
-    func waitForWork(_ places: [Place], _ generation: Int32) async {
+    /// Suspends until one of the partitions has a record at its position or was truncated, somebody
+    /// seeks, or the members change.
+    func waitForWork(_ generation: Int32) async {
+        // Before the positions: whoever seeks from here on is noticed.
+        let moved = moves.value
+        let places = state.withLock { $0.generation == generation ? $0.places : nil }
+        guard let places else { return }
         let (session, isolation) = (group.session, configuration.isolationLevel)
         await withTaskGroup(of: Void.self) { tasks in
             for place in places {
                 tasks.addTask {
                     await place.partition.log.waitForRecords(
-                        at: place.position, isolation: isolation)
+                        at: place.position, isolation: isolation,
+                        truncations: place.truncations.count)
                 }
             }
             tasks.addTask { await session.waitForChange(after: generation) }
+            tasks.addTask { [moves] in await moves.wait(after: moved) }
             // Wakes when the database is closed, for one that has no partition.
             if let log = anyLog {
-                tasks.addTask { await log.waitForRecords(at: .max, isolation: .logEnd) }
+                tasks.addTask { await log.waitForClosing() }
             }
             await tasks.next()
             tasks.cancelAll()

@@ -8,11 +8,14 @@ public enum ResetTarget: Sendable, Hashable {
     /// After the last one.
     case latest
 
-    func offset(in partition: Partition) -> Int64 {
-        switch self {
-        case .earliest: partition.startOffset
-        case .latest: partition.highWatermark
-        }
+    func offset(in partition: Partition) -> CommittedOffset {
+        let epochs = partition.log.epochs
+        let offset =
+            switch self {
+            case .earliest: partition.startOffset
+            case .latest: partition.highWatermark
+            }
+        return CommittedOffset(offset, leaderEpoch: epochs.epoch(at: offset - 1))
     }
 }
 
@@ -83,7 +86,7 @@ public final class ConsumerGroup: Sendable {
         var offsets: [TopicPartition: CommittedOffset?] = [:]
         for partition in topic.partitions {
             offsets[TopicPartition(topic.name, partition.number)] =
-                CommittedOffset(target.offset(in: partition))
+                target.offset(in: partition)
         }
         try await writeAlone(offsets)
     }

@@ -8,7 +8,7 @@ extension Database {
         try ConsumerGroup.validate(name)
         let coordinator = try await services.groupCoordinator()
         return ConsumerGroup(
-            name: name, coordinator: coordinator, session: await coordinator.session(name))
+            name: name, coordinator: coordinator, session: coordinator.sessions.session(name))
     }
 
     /// The names of the groups that have committed anything, sorted.

@@ -10,7 +10,10 @@ actor GroupCoordinator {
     nonisolated let clock: any WallClock
     private let resolveTopic: @Sendable (String) async throws(DatabaseError) -> Topic
     private var table: OffsetTable
-    private var sessions: [String: GroupSession] = [:]
+    nonisolated let sessions: GroupSessions
+    private var activity: GroupActivity
+    /// Groups whose offsets are being given up, and the commits that wait for the end of it.
+    private var expiring: [String: [CheckedContinuation<Void, Never>]] = [:]
     /// Appends that have not returned, and transactions' offsets that are not decided.
     private var appends = 0
 
@@ -20,6 +23,8 @@ actor GroupCoordinator {
         resolveTopic: @escaping @Sendable (String) async throws(DatabaseError) -> Topic
     ) async throws(DatabaseError) -> GroupCoordinator {
         var table = OffsetTable(appliedOffset: log.startOffset)
+        let now = clock.millisecondsNow()
+        var activity = GroupActivity(openedAt: now)
         // Offsets that belong to a transaction count once it is committed.
         var records = RecordSequence(
             log, from: log.startOffset, following: false, isolation: .committed
@@ -28,34 +33,30 @@ actor GroupCoordinator {
             let next: StoredRecord?
             do { next = try await records.next() } catch { throw Self.failure(error) }
             guard let record = next else { break }
-            table.apply(try OffsetRecord(record), at: record.offset)
+            let offset = try OffsetRecord(record)
+            table.apply(offset, at: record.offset)
+            activity.note(offset.group, at: min(offset.committed?.timestamp ?? 0, now))
         }
         table.purge()
-        return GroupCoordinator(log, clock: clock, table: table, resolveTopic: resolveTopic)
+        return GroupCoordinator(
+            log, clock: clock, table: table, activity: activity, resolveTopic: resolveTopic)
     }
 
     private init(
-        _ log: any Log, clock: any WallClock, table: OffsetTable,
+        _ log: any Log, clock: any WallClock, table: OffsetTable, activity: GroupActivity,
         resolveTopic: @escaping @Sendable (String) async throws(DatabaseError) -> Topic
     ) {
         self.log = log
         self.clock = clock
         self.table = table
+        self.activity = activity
+        sessions = GroupSessions(clock: clock)
         self.resolveTopic = resolveTopic
     }
 
     var groupNames: [String] { table.groupNames }
     /// Every commit before this offset of the topic is in the view.
     var appliedOffset: Int64 { table.appliedOffset }
-
-    /// The group's consumers in this process. One session for each group, for as long as the
-    /// database is open.
-    func session(_ group: String) -> GroupSession {
-        if let session = sessions[group] { return session }
-        let session = GroupSession()
-        sessions[group] = session
-        return session
-    }
 
     func committed(_ group: String) -> [TopicPartition: CommittedOffset] {
         table.committed(group)
@@ -82,11 +83,16 @@ actor GroupCoordinator {
         }
     }
 
-    /// The records of a commit, all in one batch, so that they take effect together. Throws
-    /// ``DatabaseError/Code/invalidOffset`` for more than one batch holds.
+    /// The records of a commit that was admitted, all in one batch, so that they take effect
+    /// together; once they may be appended. Throws ``DatabaseError/Code/invalidOffset`` for more than
+    /// one batch holds.
     func records(
         _ group: String, _ offsets: [TopicPartition: CommittedOffset?]
-    ) throws(DatabaseError) -> [OffsetRecord] {
+    ) async throws(DatabaseError) -> [OffsetRecord] {
+        // What is deleted for its age must not take a commit with it that came meanwhile.
+        while expiring[group] != nil {
+            await withCheckedContinuation { expiring[group]?.append($0) }
+        }
         let now = clock.millisecondsNow()
         var records: [OffsetRecord] = []
         // What a record and its batch add to the bytes of keys and values, at most.
@@ -115,7 +121,12 @@ actor GroupCoordinator {
         _ group: String, _ offsets: [TopicPartition: CommittedOffset?],
         acknowledge: Acknowledgement
     ) async throws(DatabaseError) {
-        let records = try records(group, offsets)
+        try await append(try await records(group, offsets), acknowledge)
+    }
+
+    private func append(
+        _ records: [OffsetRecord], _ acknowledge: Acknowledgement
+    ) async throws(DatabaseError) {
         if records.isEmpty { return }
         appends += 1
         defer {
@@ -127,7 +138,7 @@ actor GroupCoordinator {
             written = try await log.append(
                 records.map { $0.encode() }, acknowledge: acknowledge)
         } catch { throw Self.failure(error) }
-        for (record, offset) in zip(records, written) { table.apply(record, at: offset) }
+        apply(zip(records, written).map { (record: $0, logOffset: $1) })
     }
 
     /// Keeps deletions in mind while a transaction may still apply an older offset. Ended by
@@ -139,9 +150,52 @@ actor GroupCoordinator {
         if appends == 0 { table.purge() }
     }
 
-    /// Applies the offsets of a transaction that was committed.
+    /// Applies the offsets of a transaction that was committed, or of an append.
     func apply(_ offsets: [(record: OffsetRecord, logOffset: Int64)]) {
-        for (record, offset) in offsets { table.apply(record, at: offset) }
+        let now = clock.millisecondsNow()
+        for (record, offset) in offsets {
+            table.apply(record, at: offset)
+            if record.committed != nil { activity.note(record.group, at: now) }
+        }
+    }
+
+    // MARK: Expiry
+
+    /// How many commits wait for the end of their group's expiry.
+    var waitingCommits: Int { expiring.values.reduce(0) { $0 + $1.count } }
+
+    /// How many deletions go into one batch; the largest key has about half a KiB.
+    private static var expiryBatchRecords: Int { 512 }
+
+    /// Gives up the offsets of groups that have had no consumers and no commits for `retention`
+    /// milliseconds or longer, durably. What fails is tried again at the next call.
+    func expire(now: Int64, after retention: Int64) async throws(DatabaseError) {
+        for (group, time) in sessions.takeDepartures() where table.holds(group) {
+            activity.note(group, at: time)
+        }
+        for group in table.groupNames {
+            let session = sessions.session(group)
+            // From here to `expiring` nothing is awaited: a commit is before it or waits.
+            guard
+                activity.isExpired(
+                    group, hasConsumers: session.hasMembers, now: now, after: retention),
+                let commit = session.beginExpiry()
+            else { continue }
+            expiring[group] = []
+            defer {
+                session.end(commit)
+                for waiter in expiring.removeValue(forKey: group) ?? [] { waiter.resume() }
+            }
+            var places = table.committed(group).keys.sorted()[...]
+            while !places.isEmpty {
+                let deletions = places.prefix(Self.expiryBatchRecords).map {
+                    OffsetRecord(group: group, place: $0, committed: nil)
+                }
+                try await append(deletions, .durable)
+                places = places.dropFirst(deletions.count)
+            }
+            activity.forget(group)
+        }
     }
 
     private static func failure(_ error: LogError) -> DatabaseError {

@@ -11,23 +11,44 @@ final class GroupSession: Sendable {
         /// Numbers of the commits that have been admitted and not yet ended.
         var commits: Set<UInt64> = []
         var nextCommit: UInt64 = 0
-        /// Who waits for all commits below a number.
+        /// No commit below this number is open.
+        var oldestCommit: UInt64 = 1
+        /// Who waits for all commits up to a number, by that number.
         var settling: [(limit: UInt64, waiter: CheckedContinuation<Void, Never>)] = []
-        var watchers: [UInt64: CheckedContinuation<Void, Never>] = [:]
-        var nextWatcher: UInt64 = 0
 
         mutating func admit() -> UInt64 {
             nextCommit += 1
             commits.insert(nextCommit)
             return nextCommit
         }
+
+        /// Ends a commit and takes out those who waited for it alone. O(1) on average, but for them.
+        mutating func end(_ commit: UInt64) -> [CheckedContinuation<Void, Never>] {
+            commits.remove(commit)
+            while oldestCommit <= nextCommit, !commits.contains(oldestCommit) { oldestCommit += 1 }
+            let settled = settling.prefix { $0.limit < oldestCommit }
+            settling.removeFirst(settled.count)
+            return settled.map(\.waiter)
+        }
     }
 
+    private let group: String
+    private let id: UInt64
+    private let sessions: GroupSessions
     private let state = Mutex(State())
-    private let published = Atomic<Int32>(0)
+    /// Goes with the generations of the membership.
+    private let changes = ChangeSignal()
+
+    init(_ group: String, id: UInt64, in sessions: GroupSessions) {
+        self.group = group
+        self.id = id
+        self.sessions = sessions
+    }
+
+    deinit { sessions.close(group, id: id) }
 
     /// Changes with every change of members.
-    var generation: Int32 { published.load(ordering: .acquiring) }
+    var generation: Int32 { changes.value }
     var hasMembers: Bool { state.withLock { !$0.membership.isEmpty } }
 
     // MARK: Members
@@ -37,7 +58,8 @@ final class GroupSession: Sendable {
     }
 
     func leave(_ member: UInt64) {
-        _ = change { $0.leave(member) }
+        let (hasLeft, isEmpty) = change { ($0.leave(member), $0.isEmpty) }
+        if hasLeft, isEmpty { sessions.noteDeparture(from: group) }
     }
 
     /// What a member reads now, and the generation that says so.
@@ -48,36 +70,18 @@ final class GroupSession: Sendable {
     }
 
     private func change<Value>(_ body: (inout GroupMembership) -> sending Value) -> sending Value {
-        let (value, watchers) = state.withLock { state in
+        state.withLock { state in
+            let before = state.membership.generation
             let value = body(&state.membership)
-            published.store(state.membership.generation, ordering: .releasing)
-            defer { state.watchers = [:] }
-            return (value, Array(state.watchers.values))
+            // One at a time, so that the two do not come apart.
+            if state.membership.generation != before { changes.raise() }
+            return value
         }
-        for watcher in watchers { watcher.resume() }
-        return value
     }
 
     /// Suspends until the members change from what they were in `generation`, or the task is
     /// cancelled.
-    func waitForChange(after generation: Int32) async {
-        let ticket = state.withLock { state in
-            state.nextWatcher += 1
-            return state.nextWatcher
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isReady = state.withLock { state in
-                    if state.membership.generation != generation || Task.isCancelled { return true }
-                    state.watchers[ticket] = continuation
-                    return false
-                }
-                if isReady { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.watchers.removeValue(forKey: ticket) }?.resume()
-        }
-    }
+    func waitForChange(after generation: Int32) async { await changes.wait(after: generation) }
 
     // MARK: Commits
 
@@ -111,16 +115,20 @@ final class GroupSession: Sendable {
         state.withLock { $0.membership.isEmpty ? $0.admit() : nil }
     }
 
-    func end(_ commit: UInt64) {
-        let settled = state.withLock { state in
-            state.commits.remove(commit)
-            let oldest = state.commits.min() ?? .max
-            let settled = state.settling.filter { $0.limit < oldest }
-            state.settling.removeAll { $0.limit < oldest }
-            return settled.map(\.waiter)
+    /// Admits the end of all the group's offsets, unless it has consumers or another commit is on
+    /// its way.
+    func beginExpiry() -> UInt64? {
+        state.withLock { state in
+            state.membership.isEmpty && state.commits.isEmpty ? state.admit() : nil
         }
-        for waiter in settled { waiter.resume() }
     }
+
+    func end(_ commit: UInt64) {
+        for waiter in state.withLock({ $0.end(commit) }) { waiter.resume() }
+    }
+
+    /// How many wait in ``settle()``.
+    var settlingCount: Int { state.withLock { $0.settling.count } }
 
     /// Suspends until every commit that was admitted before this call has ended.
     func settle() async {

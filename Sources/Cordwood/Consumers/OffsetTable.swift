@@ -21,6 +21,9 @@ struct OffsetTable {
         groups.filter { $0.value.values.contains { $0.committed != nil } }.keys.sorted()
     }
 
+    /// Whether anything is known of a group.
+    func holds(_ group: String) -> Bool { groups[group] != nil }
+
     func committed(_ group: String, _ place: TopicPartition) -> CommittedOffset? {
         groups[group]?[place]?.committed
     }

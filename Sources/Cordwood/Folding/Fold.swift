@@ -29,8 +29,8 @@ public actor Fold<State: Sendable> {
     private let claim: ViewClaim?
     private var state: State
     private var positions: [Int64]
-    /// How many truncations of each log the state knows of.
-    private var truncationCounts: [Int]
+    /// The truncations of each log that the state knows of.
+    private var truncations: [KnownTruncations]
     private var recordsSinceSnapshot = 0
     /// Nothing was folded yet: the start is where the log's is when it is first read.
     private var isFresh = true
@@ -56,7 +56,7 @@ public actor Fold<State: Sendable> {
         self.apply = apply
         state = initial
         positions = topic.partitions.map(\.startOffset)
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
+        truncations = topic.partitions.map { KnownTruncations($0.log.truncations) }
     }
 
     // MARK: Values
@@ -70,9 +70,10 @@ public actor Fold<State: Sendable> {
     }
 
     /// The state after the records of an append, and so whoever appends can read what came of it.
-    /// Waits for records that readers of the fold's isolation do not see yet.
+    /// Waits for records that readers of the fold's isolation do not see yet. Throws what became of
+    /// those that were appended to memory only and will never be written.
     public func value(atLeast receipt: Receipt) async throws(DatabaseError) -> State {
-        for position in receipt.positions { try await wait(for: position) }
+        for position in receipt.positions { try await wait(for: position, wasAppended: true) }
         return try await value()
     }
 
@@ -83,7 +84,9 @@ public actor Fold<State: Sendable> {
         return try await value()
     }
 
-    private func wait(for position: RecordPosition) async throws(DatabaseError) {
+    private func wait(
+        for position: RecordPosition, wasAppended: Bool = false
+    ) async throws(DatabaseError) {
         guard topic.partitions.indices.contains(position.partition) else {
             throw DatabaseError(
                 .offsetOutOfRange,
@@ -95,6 +98,13 @@ public actor Fold<State: Sendable> {
         {
             if partition.log.isClosed { throw DatabaseError(.closed, "topic \(topic.name)") }
             if Task.isCancelled { throw DatabaseError(.cancelled, "a fold of \(topic.name)") }
+            if wasAppended, partition.endOffset <= position.offset {
+                do {
+                    try await partition.log.wait(
+                        for: position.offset..<position.offset + 1, .written)
+                } catch { throw DatabaseError(error, "\(topic.name)[\(partition.number)]") }
+                continue
+            }
             await partition.log.waitForRecords(at: position.offset, isolation: isolation)
         }
     }
@@ -108,11 +118,14 @@ public actor Fold<State: Sendable> {
                 if error.code == .closed { return }
                 throw error
             }
-            let positions = positions
+            let (positions, truncations) = (positions, truncations.map(\.count))
             await withTaskGroup(of: Void.self) { tasks in
-                for (partition, position) in zip(partitions, positions) {
+                for partition in partitions {
+                    let position = positions[partition.number]
+                    let truncations = truncations[partition.number]
                     tasks.addTask {
-                        await partition.log.waitForRecords(at: position, isolation: isolation)
+                        await partition.log.waitForRecords(
+                            at: position, isolation: isolation, truncations: truncations)
                     }
                 }
                 await tasks.next()
@@ -155,7 +168,6 @@ public actor Fold<State: Sendable> {
     private func reset() {
         state = initial
         positions = topic.partitions.map(\.startOffset)
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
         recordsSinceSnapshot = 0
         (isFresh, isTrue) = (true, true)
     }
@@ -216,7 +228,10 @@ public actor Fold<State: Sendable> {
         while !batch.isControl, let record = try next() {
             guard record.offset >= positions[partition.number] else { continue }
             do {
-                try apply(&state, ConsumerRecord(place: place, record: record, since: 0))
+                try apply(
+                    &state,
+                    ConsumerRecord(
+                        place: place, record: record, leaderEpoch: batch.leaderEpoch, since: 0))
             } catch {
                 // A copy from before each record would cost as much as the state.
                 isTrue = false
@@ -243,17 +258,21 @@ public actor Fold<State: Sendable> {
     /// Whether a log was truncated below what was folded.
     private var isCut: Bool {
         topic.partitions.contains { partition in
-            partition.log.truncations.dropFirst(truncationCounts[partition.number])
-                .contains { $0 < positions[partition.number] }
+            let lowest = truncations[partition.number].lowest(of: partition.log.truncations)
+            return lowest.map { $0 < positions[partition.number] } ?? false
         }
     }
 
     private func followTruncations() {
+        var isCut = false
+        for partition in topic.partitions {
+            let lowest = truncations[partition.number].follow(partition.log.truncations)
+            if let lowest, lowest < positions[partition.number] { isCut = true }
+        }
         if isCut {
             note("the log was truncated below what was folded; the state is made anew")
             reset()
         }
-        truncationCounts = topic.partitions.map(\.log.truncations.count)
     }
 
     // MARK: Snapshots
@@ -281,6 +300,12 @@ public actor Fold<State: Sendable> {
             }
             guard partition.log.epochs.epoch(at: position.offset - 1) == position.leaderEpoch
             else { return reject("partition \(partition.number) has another history") }
+            if let expected = position.checksum,
+                let found = await checksum(before: position.offset, in: partition),
+                found != expected
+            {
+                return reject("partition \(partition.number) has another history of that epoch")
+            }
         }
         guard let state = snapshots.decode(snapshot.state) else {
             return reject("the state does not decode")
@@ -301,17 +326,38 @@ public actor Fold<State: Sendable> {
             topic.partitions.allSatisfy({ positions[$0.number] <= $0.durableOffset })
         else { return }
         recordsSinceSnapshot = 0
+        var places: [FoldSnapshot.Position] = []
+        for partition in topic.partitions {
+            let offset = positions[partition.number]
+            places.append(
+                .init(
+                    offset: offset, leaderEpoch: partition.log.epochs.epoch(at: offset - 1),
+                    checksum: await checksum(before: offset, in: partition)))
+        }
+        // What was looked up may be of another history than the state.
+        if isCut { return }
         let snapshot = FoldSnapshot(
-            stateVersion: snapshots.version, topic: topic.name,
-            positions: topic.partitions.map {
-                let offset = positions[$0.number]
-                return .init(offset: offset, leaderEpoch: $0.log.epochs.epoch(at: offset - 1))
-            }, state: snapshots.encode(state))
+            stateVersion: snapshots.version, topic: topic.name, positions: places,
+            state: snapshots.encode(state))
         guard let bytes = snapshot.encode() else {
             return note("the state is larger than \(FoldSnapshot.maximumBytes) bytes")
         }
         do throws(StorageError) { try await topic.views.replace(claim, with: bytes) } catch {
             note("a snapshot could not be written: \(error)")
+        }
+    }
+
+    /// The checksum of the record before a position; nil where the log has none there: it was deleted
+    /// or compacted away.
+    private func checksum(before offset: Int64, in partition: Partition) async -> UInt32? {
+        guard offset > partition.startOffset else { return nil }
+        do throws(LogError) {
+            let batches = try await partition.log.read(
+                from: offset - 1, maximumBytes: 1, isolation: .logEnd)
+            return try batches.first?.records().first { $0.offset == offset - 1 }?.checksum
+        } catch {
+            // What cannot be read says nothing against the state, which may be all that is left.
+            return nil
         }
     }
 

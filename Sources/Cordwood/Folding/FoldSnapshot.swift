@@ -10,11 +10,16 @@ struct FoldSnapshot: Equatable {
         var offset: Int64
         /// The leader epoch of the record before it: tells another history of the same length apart.
         var leaderEpoch: Int32
+        /// The checksum of the record before it, which tells histories of one epoch apart; nil where
+        /// the log had none there, and in version 1.
+        var checksum: UInt32?
     }
 
     static let maximumBytes = 1 << 30
     private static let magic: UInt64 = 0x4E53_5745_4956_5743  // "CWVIEWSN"
-    private static let version: UInt32 = 1
+    private static let version: UInt32 = 2
+    /// What a position takes, by version.
+    private static let positionBytes: [UInt32: Int] = [1: 12, 2: 17]
 
     /// The caller's number for what the state is made of.
     var stateVersion: UInt32
@@ -25,7 +30,7 @@ struct FoldSnapshot: Equatable {
     /// nil when it would be larger than ``maximumBytes``.
     func encode() -> MemoryBlock? {
         let name = Array(topic.utf8)
-        let fixed = 8 + 4 + 4 + 2 + name.count + 4 + positions.count * 12 + 8 + 4
+        let fixed = 8 + 4 + 4 + 2 + name.count + 4 + positions.count * 17 + 8 + 4
         let (count, overflow) = state.count.addingReportingOverflow(fixed)
         guard !overflow, count <= Self.maximumBytes else { return nil }
         var writer = ByteWriter(count: count)
@@ -38,6 +43,8 @@ struct FoldSnapshot: Equatable {
         for position in positions {
             writer.littleEndian(position.offset)
             writer.littleEndian(position.leaderEpoch)
+            writer.littleEndian(UInt8(position.checksum == nil ? 0 : 1))
+            writer.littleEndian(position.checksum ?? 0)
         }
         writer.littleEndian(UInt64(state.count))
         writer.bytes(state)
@@ -80,21 +87,29 @@ struct FoldSnapshot: Equatable {
             trailer.littleEndian(UInt32.self)
                 == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
         else { return unusable("the checksum does not hold") }
-        guard let version = reader.littleEndian(UInt32.self), version == Self.version else {
-            return unusable("expected format version \(Self.version), found another")
-        }
+        guard let version = reader.littleEndian(UInt32.self),
+            let positionBytes = positionBytes[version]
+        else { return unusable("expected format version \(Self.version) or 1, found another") }
         guard let stateVersion = reader.littleEndian(UInt32.self),
             let nameCount = reader.littleEndian(UInt16.self),
             let name = reader.bytes(Int(nameCount)),
             let topic = String(validating: name, as: UTF8.self),
-            let count = reader.littleEndian(UInt32.self), Int(count) <= reader.remaining / 12
+            let count = reader.littleEndian(UInt32.self),
+            Int(count) <= reader.remaining / positionBytes
         else { return unusable("the header does not parse") }
         var positions: [Position] = []
         for _ in 0..<count {
             guard let offset = reader.littleEndian(Int64.self), offset >= 0,
                 let epoch = reader.littleEndian(Int32.self)
             else { return unusable("a position does not parse") }
-            positions.append(Position(offset: offset, leaderEpoch: epoch))
+            var position = Position(offset: offset, leaderEpoch: epoch)
+            if version > 1 {
+                guard let isKnown = reader.littleEndian(UInt8.self), isKnown <= 1,
+                    let checksum = reader.littleEndian(UInt32.self)
+                else { return unusable("a position does not parse") }
+                if isKnown == 1 { position.checksum = checksum }
+            }
+            positions.append(position)
         }
         guard let stateCount = reader.littleEndian(UInt64.self),
             let stateBytes = Int(exactly: stateCount).flatMap({ reader.bytes($0) }),

@@ -8,10 +8,15 @@ actor DatabaseServices {
     /// Why the transactions could not be opened the last time.
     private var transactionsFailure: DatabaseError?
 
+    private let offsetsRetentionMinutes: Int?
     private let transactionalIDExpirationMilliseconds: Int
 
-    init(registry: any DatabaseRegistry, transactionalIDExpirationMilliseconds: Int) {
+    init(
+        registry: any DatabaseRegistry, offsetsRetentionMinutes: Int?,
+        transactionalIDExpirationMilliseconds: Int
+    ) {
         self.registry = registry
+        self.offsetsRetentionMinutes = offsetsRetentionMinutes
         self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
     }
 
@@ -40,6 +45,15 @@ actor DatabaseServices {
         // A failure is not kept: what it came from may be over at the next call.
         if case .failure = result, groups == task { groups = nil }
         return try result.get()
+    }
+
+    /// Gives up the offsets of consumer groups that are gone; see
+    /// ``DatabaseOptions/offsetsRetentionMinutes``.
+    func expireOffsets(now: Int64) async throws(DatabaseError) {
+        guard let minutes = offsetsRetentionMinutes,
+            registry.topicNames.contains(InternalTopic.consumerOffsets.rawValue)
+        else { return }
+        try await groupCoordinator().expire(now: now, after: Int64(minutes) * 60_000)
     }
 
     /// How far each group is behind in the partitions that are open; of the others nobody knows how

@@ -6,12 +6,15 @@ extension Database {
     public var maintenance: MaintenanceStatus { registry.maintenanceStatus }
 
     /// Goes through all open logs once, now: rolls by age, applies retention, compacts what is due
-    /// and forgets idle producers. A log that fails does not stop the others; the status says which
+    /// and forgets idle producers; and deletes the offsets of consumer groups that are gone
+    /// (``DatabaseOptions/offsetsRetentionMinutes``). A log that fails does not stop the others; the status says which
     /// did.
     @discardableResult
     public func maintain() async throws(DatabaseError) -> MaintenanceStatus {
         try checkOpen()
-        return await registry.maintain()
+        return await registry.maintain { [services] now async throws(DatabaseError) in
+            try await services.expireOffsets(now: now)
+        }
     }
 
     /// Changes the settings of a topic's logs, durably, for what is written from now on. The number

@@ -13,8 +13,11 @@ public struct MaintenanceStatus: Sendable {
 }
 
 /// Goes through a database's logs one by one, now and then, in one background task: rolls, deletes,
-/// compacts, forgets.
+/// compacts, forgets. Gives up the offsets of consumer groups before that, so that compaction finds
+/// their deletions.
 final class Maintenance: Sendable {
+    typealias ExpireOffsets = @Sendable (_ now: Int64) async throws(DatabaseError) -> Void
+
     private let tasks: [MaintenanceTask]
     private let status = Mutex(MaintenanceStatus())
     private let task = Mutex<Task<Void, Never>?>(nil)
@@ -28,21 +31,25 @@ final class Maintenance: Sendable {
     /// Begins; `logs` is nil once the database is gone.
     func start(
         every milliseconds: Int, clock: any WallClock,
-        logs: @escaping @Sendable () async -> [any Log]?
+        expiringOffsets: @escaping ExpireOffsets, logs: @escaping @Sendable () async -> [any Log]?
     ) {
         let work = Task { [weak self] in
             while !Task.isCancelled {
                 do { try await Task.sleep(for: .milliseconds(milliseconds)) } catch { return }
                 guard let logs = await logs(), let self else { return }
-                await pass(over: logs, now: clock.millisecondsNow())
+                await pass(
+                    over: logs, now: clock.millisecondsNow(), expiringOffsets: expiringOffsets)
             }
         }
         task.withLock { $0 = work }
     }
 
     /// Goes through all logs once; stops between two steps when the task is cancelled.
-    func pass(over logs: [any Log], now: Int64) async {
+    func pass(over logs: [any Log], now: Int64, expiringOffsets: ExpireOffsets) async {
         var failures: [String] = []
+        do throws(DatabaseError) { try await expiringOffsets(now) } catch {
+            if error.code != .closed { failures.append("expiry of offsets: \(error)") }
+        }
         for log in logs {
             for task in tasks {
                 if Task.isCancelled { return }

@@ -86,7 +86,7 @@ extension PartitionLog {
     ) async throws(LogError) -> TimestampedOffset? {
         for segment in view.sealed where segment.mayHold(timestamp) {
             let range = view.range.clamped(to: segment.info.offsets)
-            let floor = try await segment.times().index.floor(timestamp)
+            let floor = try await segment.cachedTimes().floor(timestamp)
             let start = min(max(floor, range.lowerBound), range.upperBound)
             let found = try await first(atOrAfter: timestamp, in: start..<range.upperBound)
             if let found { return found }
@@ -142,23 +142,28 @@ extension PartitionLog {
         }
         for segment in order where best.map({ segment.mayHold($0.timestamp ?? -1) }) ?? true {
             let range = view.range.clamped(to: segment.info.offsets)
-            let times = try await segment.times().index
+            let times = try await segment.cachedTimes()
             let hint = TimeHint(times, .maxTimestamp, before: range.upperBound)
-            best = Self.later(best, try await latest(in: range, hint))
+            best = Self.later(
+                best, try await latest(in: range, hint, atMost: segment.info.times.maxTimestamp))
         }
         if view.activeBase < view.range.upperBound,
             best.map({ view.activeMaxTimestamp > $0.timestamp ?? -1 }) ?? true
         {
             let start = max(view.activeBase, view.range.lowerBound)
             best = Self.later(
-                best, try await latest(in: start..<view.range.upperBound, view.hint))
+                best,
+                try await latest(
+                    in: start..<view.range.upperBound, view.hint, atMost: view.activeMaxTimestamp))
         }
         return best
     }
 
-    /// The first record with the largest timestamp of one segment's offsets.
+    /// The first record with the largest timestamp of one segment's offsets. `limit` is the largest
+    /// that the segment is known to have, -1 where it is not known: behind a record that has it nothing is read, so that
+    /// damage there is no obstacle.
     private nonisolated func latest(
-        in range: Range<Int64>, _ hint: TimeHint
+        in range: Range<Int64>, _ hint: TimeHint, atMost limit: Int64
     ) async throws(LogError) -> TimestampedOffset? {
         let middle = min(max(hint.maximumOffset, range.lowerBound), range.upperBound)
         var best: TimestampedOffset?
@@ -167,6 +172,7 @@ extension PartitionLog {
             best = try await first(atOrAfter: hint.maximum, in: floor..<middle)
             // The record may lie before the log's start, or have been compacted away.
             if best == nil { best = try await scanForLatest(range.lowerBound..<middle) }
+            if let best, limit >= 0, best.timestamp == limit { return best }
         }
         return Self.later(best, try await scanForLatest(middle..<range.upperBound))
     }

@@ -19,6 +19,9 @@ struct TimeIndex {
     /// The largest timestamp of all batches taken in so far.
     private(set) var maxTimestamp: Int64 = -1
 
+    /// The memory that it takes.
+    var byteCount: Int { entries.capacity * MemoryLayout<Entry>.stride }
+
     init(baseOffset: Int64) { self.baseOffset = baseOffset }
 
     /// The index of a segment without batches.

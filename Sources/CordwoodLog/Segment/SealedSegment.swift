@@ -129,6 +129,11 @@ final class SealedSegment<S: Storage>: Sendable {
         }
     }
 
+    /// The time index, from memory where a lookup has used it lately.
+    func cachedTimes() async throws(LogError) -> TimeIndex {
+        try await cache.times(key) { () throws(LogError) in try await times().index }
+    }
+
     func map() async throws(LogError) -> MemoryBlock {
         let size: Int
         do throws(StorageError) {

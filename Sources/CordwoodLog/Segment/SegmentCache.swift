@@ -7,7 +7,8 @@ import Synchronization
 /// One for all logs of a database. A segment is opened by one reader while the others who want it
 /// wait; no lock is held meanwhile. A reader keeps what it holds: a map lives until the last batch
 /// that was read from it is released. At most ``maximumLoads`` segments are being opened at a time,
-/// which bounds the descriptors; who comes later waits for a turn.
+/// which bounds the descriptors; who comes later waits for a turn. Time indexes, which lookups by
+/// time alone need, are kept beside the maps, within the same bound once more.
 public final class SegmentCache: Sendable {
     typealias Outcome = Result<OpenedSegment, LogError>
     /// Names a segment for as long as it lives in this process.
@@ -15,8 +16,8 @@ public final class SegmentCache: Sendable {
 
     /// The most segments that stay mapped.
     public let maximumMaps: Int
-    /// The most memory that the indexes of mapped segments take. The segment read last stays mapped
-    /// even where its index alone is larger.
+    /// The most memory that the indexes of mapped segments take, and that time indexes take. The
+    /// segment read last stays mapped even where its index alone is larger.
     public let maximumIndexBytes: Int
     /// How many segments are opened at the same time.
     static let maximumLoads = 16
@@ -25,6 +26,7 @@ public final class SegmentCache: Sendable {
 
     private struct Guarded {
         var recent = RecencyList<OpenedSegment>()
+        var times = RecencyList<TimeIndex>()
         /// Those being opened, and who waits for each.
         var loading: [Key: [CheckedContinuation<Outcome?, Never>]] = [:]
         var loads = 0
@@ -39,6 +41,7 @@ public final class SegmentCache: Sendable {
         var hits = 0
         var loads = 0
         var evictions = 0
+        var timeLoads = 0
     }
 
     public init(maximumMaps: Int = 500, maximumIndexBytes: Int = 32 << 20) {
@@ -51,6 +54,8 @@ public final class SegmentCache: Sendable {
     public var mapCount: Int { guarded.withLock { $0.recent.count } }
     /// How much memory their indexes take.
     public var indexBytes: Int { guarded.withLock { $0.recent.byteCount } }
+    /// How much memory the time indexes take that lookups have used.
+    public var timeIndexBytes: Int { guarded.withLock { $0.times.byteCount } }
     var counts: Counts { guarded.withLock { $0.counts } }
 
     func newKey() -> Key {
@@ -81,10 +86,27 @@ public final class SegmentCache: Sendable {
         return try outcome.get()
     }
 
+    /// The time index of the segment of that key, made by `load` where it is not in memory. Who wants
+    /// it meanwhile loads it, too. O(1) where it is in memory.
+    func times(
+        _ key: Key, load: () async throws(LogError) -> TimeIndex
+    ) async throws(LogError) -> TimeIndex {
+        if let known = guarded.withLock({ $0.times.use(key) }) { return known }
+        let loaded = try await load()
+        guarded.withLock { guarded in
+            guarded.counts.timeLoads += 1
+            guarded.times.insert(loaded, key, byteCount: loaded.byteCount)
+            while guarded.times.byteCount > maximumIndexBytes,
+                guarded.times.removeOldest() != nil
+            {}
+        }
+        return loaded
+    }
+
     /// Lets go of a segment that nobody will read again.
     func remove(_ key: Key) {
         // Unmapped when the lock is free.
-        _ = guarded.withLock { $0.recent.remove(key) }
+        _ = guarded.withLock { ($0.recent.remove(key), $0.times.remove(key)) }
     }
 
     /// What another reader's opening came to; nil for the one who has to open the segment.

@@ -85,6 +85,11 @@ import Testing
             }
             records = try await log.all()
         }
+        // No index stays in memory.
+        try await log.close()
+        log = try await PartitionLog.open(
+            logPath(), on: storage, configuration: Self.configuration,
+            cache: SegmentCache(maximumIndexBytes: 1), newLogID: testLogID)
         let index = try path("log/00000000000000000000.timeindex")
         let whole = try #require(storage.contents(of: index))
         #expect(whole.count == IndexPage.byteCount)
@@ -103,6 +108,55 @@ import Testing
             #expect(found?.offset == expected?.offset, "\(name)")
             #expect(storage.contents(of: index) == whole, "\(name)")
         }
+    }
+
+    /// An index is read and decoded once, and anew where the segment was cut.
+    @Test func aLookupKeepsTheIndexes() async throws {
+        let log = try await openLog(on: SimulatedStorage(seed: 1), Self.configuration)
+        for number in 0..<40 {
+            _ = try await log.append([
+                Record(
+                    value: [UInt8](repeating: 2, count: 100), timestamp: 1000 + Int64(number))
+            ])
+        }
+        let sealed = log.segmentCount - 1
+        #expect(sealed > 2)
+        for _ in 0..<3 {
+            for number in 0..<Int64(40) {
+                #expect(try await log.offset(for: .atOrAfter(1000 + number))?.offset == number)
+            }
+            #expect(try await log.offset(for: .maxTimestamp)?.offset == 39)
+        }
+        #expect(log.cache.counts.timeLoads <= sealed)
+        #expect(log.cache.timeIndexBytes > 0)
+        try await log.truncate(to: 5)
+        #expect(try await log.offset(for: .maxTimestamp)?.offset == 4)
+        #expect(try await log.offset(for: .atOrAfter(1005)) == nil)
+    }
+
+    /// Damage behind the answer, or in segments that cannot have it, is no obstacle.
+    @Test func damageElsewhereIsNoObstacle() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var log = try await openLog(on: storage, Self.configuration)
+        func append(_ timestamp: Int64) async throws {
+            let record = Record(value: [UInt8](repeating: 2, count: 100), timestamp: timestamp)
+            _ = try await log.append([record])
+        }
+        try await append(5000)
+        for number in 0..<40 { try await append(1000 + Int64(number)) }
+        let segments = log.state.read { snapshot in
+            snapshot.sealed.map { (path: $0.path, end: $0.end.position) }
+        }
+        #expect(segments.count > 2)
+        try await log.close()
+        for segment in segments { try storage.flip(segment.path, byte: segment.end - 10, mask: 1) }
+        log = try await openLog(on: storage, Self.configuration)
+        await expectLogError(.damaged) { _ = try await log.all() }
+        #expect(try await log.offset(for: .maxTimestamp)?.offset == 0)
+        #expect(try await log.offset(for: .atOrAfter(1036))?.offset == 0)
+        // Where the answer may have been in it, it is told.
+        try await log.deleteRecords(before: 1)
+        await expectLogError(.damaged) { _ = try await log.offset(for: .maxTimestamp) }
     }
 
     /// What a search through all records of a log finds, the plain way: with those of transactions

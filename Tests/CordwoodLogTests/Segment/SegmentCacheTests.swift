@@ -56,6 +56,33 @@ private final class Shared<Value: Sendable>: Sendable {
         #expect(cache.mapCount == 1)
     }
 
+    @Test func timeIndexesAreKeptWithinTheirBound() async throws {
+        let cache = SegmentCache(maximumIndexBytes: 40_000)
+        let loads = Mutex<[UInt64]>([])
+        func read(_ key: UInt64, entries: Int = 800) async throws {
+            _ = try await cache.times(key) { () throws(LogError) in
+                loads.withLock { $0.append(key) }
+                var offsets = OffsetIndex(baseOffset: 0)
+                for number in 0..<entries {
+                    offsets.append(
+                        SegmentCursor(
+                            position: 4096 + number, nextOffset: Int64(number),
+                            chain: BatchChain(value: 0)))
+                }
+                return TimeIndex(following: offsets)
+            }
+            #expect(cache.timeIndexBytes <= 40_000)
+        }
+        for key: UInt64 in [1, 2, 1, 3, 1, 2] { try await read(key) }
+        #expect(loads.withLock { $0 } == [1, 2, 3, 2])
+        cache.remove(1)
+        try await read(1)
+        // One that is larger than the bound is not kept.
+        for _ in 0..<2 { try await read(9, entries: 100_000) }
+        #expect(loads.withLock { $0 } == [1, 2, 3, 2, 1, 9, 9])
+        #expect(cache.counts.timeLoads == 7 && cache.mapCount == 0)
+    }
+
     /// What a reader holds outlives its place in the cache.
     @Test func aReaderKeepsWhatItHolds() async throws {
         let cache = SegmentCache(maximumMaps: 1)

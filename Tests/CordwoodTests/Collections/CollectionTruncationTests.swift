@@ -111,6 +111,43 @@ import Testing
         try await database.close()
     }
 
+    /// A point that was appended to memory only, and that will never be written.
+    @Test func aPointThatIsLostIsNotWaitedFor() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let (database, collection) = try await open(storage)
+        try await collection.upsert([Point(id: 1, vector: [1])])
+        storage.holdCompletions(of: [.write])
+        try await collection.upsert([Point(id: 2, vector: [2])], acknowledge: .memory)
+        let get = Task { try await collection.get(2) }
+        try await eventually("its group is on its way") { storage.heldCount > 0 }
+        storage.inject(Fault(.inputOutput, at: 1, isPersistent: true))
+        try await collection.upsert([Point(id: 3, vector: [3])], acknowledge: .memory)
+        let behind = Task { try await collection.get(3) }
+        storage.releaseCompletions()
+        // The first one was written before the disk failed, or not; the second was not.
+        _ = try? await get.value
+        await expectDatabaseError(.log, "poisoned") { _ = try await behind.value }
+        #expect(try await collection.get(1)?.vector == [1])
+        storage.clearFaults()
+        try? await database.close()
+    }
+
+    /// The view is of all that was appended; so is what is read.
+    @Test func aPointIsReadBeforeReplicasHaveIt() async throws {
+        let (database, collection) = try await open(SimulatedStorage(seed: 1))
+        for id in 0..<3 as Range<UInt64> {
+            try await collection.upsert([Point(id: id, vector: [Float(id)])])
+        }
+        collection.log.setHighWatermark(1)
+        #expect(try await collection.get(2)?.vector == [2])
+        // A view that is made anew is no shorter, and takes what comes behind it.
+        try await collection.log.truncate(to: 2)
+        try await collection.upsert([Point(id: 5, vector: [5])])
+        #expect(try await ids(collection) == [0, 1, 5])
+        #expect(try await collection.get(5)?.vector == [5])
+        try await database.close()
+    }
+
     /// A point that was appended to memory only is read once it is written, however many come before
     /// it.
     @Test func pointsOnTheirWayCanBeRead() async throws {

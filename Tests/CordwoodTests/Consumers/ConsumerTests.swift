@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Cordwood
+@testable import CordwoodLog
 
 /// A value that several tasks share.
 private final class Shared<Value: Sendable>: Sendable {
@@ -134,6 +135,30 @@ private final class Shared<Value: Sendable>: Sendable {
         try await reader.value
     }
 
+    /// One look for each record: counted, since a follower that spins does its work as well.
+    @Test func anIdleFollowerSleeps() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        let consumer = try await database.consumerGroup("billing").consumer(of: topic)
+        let seen = Shared(0)
+        let reader = Task {
+            for try await _ in consumer { seen.value.withLock { $0 += 1 } }
+        }
+        // For records, and for the end of the database.
+        let followers = 2
+        try await eventually("it sleeps") { log.state.followerCount == followers }
+        for number in 1...3 {
+            _ = try await topic.append([Record("x")])
+            try await eventually("record \(number), and it sleeps") {
+                seen.value.withLock { $0 } == number && log.state.followerCount == followers
+            }
+        }
+        #expect(log.state.waitCount == UInt64(4 * followers))
+        try await database.close()
+        try await reader.value
+    }
+
     @Test func aCancelledReaderEnds() async throws {
         let database = try await database()
         let topic = try await database.topic("orders")
@@ -152,6 +177,87 @@ private final class Shared<Value: Sendable>: Sendable {
         #expect(try await readers[1].value == [])
         try await database.close()
         #expect(try await readers[0].value == [])
+    }
+
+    /// A partition that fails at each attempt has its turns and no more.
+    @Test func aPartitionThatFailsDoesNotHoldBackTheOthers() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders", .init(partitions: 3))
+        for partition in topic.partitions {
+            _ = try await partition.append((0..<100).map { Record("\($0)") })
+        }
+        let group = try await database.consumerGroup("billing")
+        // Nothing says where to begin in the first and the last.
+        try await group.commit([TopicPartition("orders", 1): CommittedOffset(0)])
+        let consumer = try group.consumer(
+            of: topic, .init(autoOffsetReset: .none, following: false))
+        var iterator = consumer.makeAsyncIterator()
+        var (found, failures) = (0, [Int: Int]())
+        for _ in 0..<120 where found < 100 {
+            do {
+                let record = try #require(try await iterator.next())
+                #expect(record.place.partition == 1)
+                found += 1
+            } catch let error as DatabaseError {
+                #expect(error.code == .offsetOutOfRange)
+                failures["\(error)".contains("orders[0]") ? 0 : 2, default: 0] += 1
+            }
+        }
+        #expect(found == 100)
+        // One round for each turn of the second.
+        #expect(failures == [0: 2, 2: 1])
+        for partition in [0, 2] {
+            try await consumer.seek(TopicPartition("orders", partition), to: 0)
+        }
+        #expect(try await texts(consumer).count == 200)
+        try await database.close()
+    }
+
+    @Test func aSeekWakesAFollower() async throws {
+        let database = try await database()
+        let topic = try await database.topic("orders")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        for number in 0..<3 { _ = try await topic.append([Record("\(number)")]) }
+        let consumer = try await database.consumerGroup("billing").consumer(of: topic)
+        let seen = Shared<[String]>([])
+        let reader = Task {
+            for try await record in consumer { seen.value.withLock { $0.append(record.text!) } }
+        }
+        try await eventually("it is at the end, and sleeps") {
+            seen.value.withLock { $0.count } == 3 && log.state.followerCount == 2
+        }
+        try await consumer.seek(TopicPartition("orders", 0), to: 1)
+        try await eventually("it went back") { seen.value.withLock { $0.count } == 5 }
+        #expect(seen.value.withLock { $0 } == ["0", "1", "2", "1", "2"])
+        try await database.close()
+        try await reader.value
+    }
+
+    /// Cancelled on its way to records of which all were aborted: the end, not an error.
+    @Test func aReaderThatIsCancelledInBetweenEnds() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("orders")
+        _ = try await topic.append([Record("a")])
+        let producer = try await database.producer(transactionalID: "mill")
+        try await producer.begin()
+        for _ in 0..<3 { _ = try await producer.append([Record("x")], to: topic) }
+        try await producer.abort()
+        _ = try await topic.append([Record("b")])
+        let consumer = try await database.consumerGroup("billing").consumer(
+            of: topic,
+            .init(
+                autoCommitIntervalMilliseconds: 0, maxPartitionFetchBytes: 1, following: false))
+        #expect(try await texts(consumer, 1) == ["a"])
+        // Its commit comes first, and takes its time.
+        storage.holdCompletions(of: [.write, .sync])
+        let reader = Task { try await texts(consumer) }
+        await storage.waitForHeld()
+        reader.cancel()
+        storage.releaseCompletions()
+        #expect(try await reader.value == [])
+        #expect(try await texts(consumer) == ["b"])
+        try await database.close()
     }
 
     @Test func aRevokedPartitionCannotBeCommitted() async throws {
@@ -364,6 +470,101 @@ private final class Shared<Value: Sendable>: Sendable {
         #expect(try await again.next()?.text == "new 0")
         try await consumer.commit()
         #expect(await group.committed(place)?.offset == 8)
+        try await database.close()
+    }
+
+    /// Another leader has put other records in the place of some that the group has done, and the
+    /// log is longer than ever: only the epochs tell.
+    @Test func aGroupGoesBackToWhereItsHistoryEnds() async throws {
+        for way in 0..<4 {
+            let context: Comment = "way \(way)"
+            let storage = SimulatedStorage(seed: 1)
+            var database = try await Database.open(on: storage)
+            var topic = try await database.topic("orders")
+            let place = TopicPartition("orders", 0)
+            try await topic[0].log.startEpoch(2)
+            for number in 0..<10 { _ = try await topic.append([Record("\(number)")]) }
+            var group = try await database.consumerGroup("billing")
+            let consumer = try group.consumer(
+                of: topic,
+                .init(autoCommitIntervalMilliseconds: way == 2 ? 0 : nil, following: false))
+            var iterator = consumer.makeAsyncIterator()
+            var last: ConsumerRecord?
+            for _ in 0..<9 { last = try await iterator.next() }
+            #expect(last?.leaderEpoch == 2)
+            switch way {
+            case 0: try await consumer.commit()
+            case 1: try await consumer.commit(last!)
+            case 2: try await consumer.close()
+            default:
+                let producer = try await database.producer(transactionalID: "mill")
+                try await producer.transaction { try await $0.commitOffsets(of: consumer) }
+            }
+            #expect(await group.committed(place)?.offset == 9, context)
+            #expect(await group.committed(place)?.leaderEpoch == 2, context)
+            try await consumer.close()
+            try await topic[0].log.truncate(to: 7)
+            try await topic[0].log.startEpoch(3)
+            for number in 0..<6 { _ = try await topic.append([Record("new \(number)")]) }
+            #expect(await group.lag(of: topic) == [6], context)
+            if way % 2 == 0 {
+                try await database.close()
+                database = try await Database.open(on: storage)
+                topic = try await database.topic(named: "orders")
+                group = try await database.consumerGroup("billing")
+            }
+            let again = try group.consumer(of: topic, .init(following: false))
+            var found: [String] = []
+            for try await record in again { found.append(record.text!) }
+            #expect(found == (0..<6).map { "new \($0)" }, context)
+            try await again.commit()
+            #expect(await group.committed(place)?.leaderEpoch == 3, context)
+            try await database.close()
+        }
+    }
+
+    /// A commit says in which epoch its records were read, not what lies in their place by then.
+    @Test func aCommitAfterALeaderChangeIsOfWhatWasHandedOut() async throws {
+        let (database, topic, group) = try await topicOfTen()
+        let place = TopicPartition("orders", 0)
+        let consumer = try group.consumer(of: topic, .init(following: false))
+        var iterator = consumer.makeAsyncIterator()
+        var last: ConsumerRecord?
+        for _ in 0..<9 { last = try await iterator.next() }
+        try await topic[0].log.truncate(to: 7)
+        try await topic[0].log.startEpoch(1)
+        for number in 0..<6 { _ = try await topic.append([Record("new \(number)")]) }
+        // One record: it is of epoch 0, whatever is at its offset now.
+        try await consumer.commit(last!)
+        #expect(await group.committed(place)?.offset == 9)
+        #expect(await group.committed(place)?.leaderEpoch == 0)
+        // All that was handed out: what was taken back is not among it.
+        try await consumer.commit()
+        #expect(await group.committed(place)?.offset == 7)
+        #expect(await group.committed(place)?.leaderEpoch == 0)
+        #expect(try await iterator.next()?.text == "new 0")
+        try await database.close()
+    }
+
+    /// An epoch that the log has never heard of: nothing says how much of it was read.
+    @Test func anOffsetOfAnUnknownEpochIsNoBetterThanNone() async throws {
+        let (database, topic, group) = try await topicOfTen()
+        let place = TopicPartition("orders", 0)
+        try await group.commit([place: CommittedOffset(4, leaderEpoch: 9)])
+        #expect(await group.lag(of: topic) == [6])
+        let none = try group.consumer(of: topic, .init(autoOffsetReset: .none, following: false))
+        await expectDatabaseError(.offsetOutOfRange) {
+            for try await _ in none {}
+        }
+        try await none.close()
+        let consumer = try group.consumer(of: topic, .init(following: false))
+        var iterator = consumer.makeAsyncIterator()
+        #expect(try await iterator.next()?.text == "0")
+        try await consumer.commit()
+        #expect(await group.committed(place)?.offset == 1)
+        try await consumer.close()
+        try await group.reset(topic, to: .latest)
+        #expect(await group.committed(place)?.leaderEpoch == 0)
         try await database.close()
     }
 

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Cordwood
+@testable import CordwoodLog
 
 /// A state whose every record counts: the sum of all values and what each key holds.
 private struct Totals: Sendable, Equatable {
@@ -88,6 +89,80 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
         try await eventually("all is folded") {
             await fold.offsets == topic.partitions.map(\.endOffset)
         }
+        try await database.close()
+        try await follower.value
+    }
+
+    /// Whoever waits for what is far away looks once, and is woken by that and by the end only.
+    @Test func whoWaitsForARecordSleeps() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("counts")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        let fold = try await topic.totals(nil)
+        let third = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 2)).sum
+        }
+        let never = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 1 << 40))
+        }
+        let cancelled = Task {
+            try await fold.value(atLeast: RecordPosition(partition: 0, offset: 1 << 40))
+        }
+        try await eventually("all sleep") { log.state.followerCount == 3 }
+        for _ in 0..<2 { _ = try await topic.append([record(0, 1)]) }
+        #expect(log.state.followerCount == 3)
+        _ = try await topic.append([record(0, 1)])
+        #expect(try await third.value == 3)
+        cancelled.cancel()
+        await expectDatabaseError(.cancelled) { _ = try await cancelled.value }
+        #expect(log.state.followerCount == 1)
+        #expect(log.state.waitCount == 3)
+        try await database.close()
+        await expectDatabaseError(.closed) { _ = try await never.value }
+    }
+
+    @Test func whatWillNeverBeWrittenIsNotWaitedFor() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("counts")
+        let fold = try await topic.totals(nil)
+        storage.holdCompletions(of: [.write])
+        let first = try await topic.append([record(0, 1)], acknowledge: .memory)
+        let waiting = Task { try await fold.value(atLeast: first).sum }
+        await storage.waitForHeld()
+        storage.completeHeld(1)
+        #expect(try await waiting.value == 1)
+        _ = try await topic.append([record(0, 1)], acknowledge: .memory)
+        await storage.waitForHeld()
+        let lost = try await topic.append([record(0, 1)], acknowledge: .memory)
+        let never = Task { try await fold.value(atLeast: lost) }
+        storage.inject(Fault(.inputOutput, at: 1, isPersistent: true))
+        storage.releaseCompletions()
+        await expectDatabaseError(.log, "poisoned") { _ = try await never.value }
+        // Asked again, the same.
+        await expectDatabaseError(.log, "poisoned") { _ = try await fold.value(atLeast: lost) }
+        storage.clearFaults()
+        try? await database.close()
+        await expectDatabaseError(.closed) { _ = try await fold.value(atLeast: lost) }
+    }
+
+    /// A follower that folded up to the end, and a log that is cut and as long again before it waits.
+    @Test func aFollowerSeesATruncationThatLeavesNoGap() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("counts")
+        let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)
+        for number in 0..<10 { _ = try await topic.append([record(0, number)]) }
+        let fold = try await topic.totals(nil)
+        #expect(try await fold.value().sum == 45)
+        let follower = Task { try await fold.follow() }
+        try await eventually("it sleeps") { log.state.followerCount == 1 }
+        try await log.truncate(to: 9)
+        _ = try await topic.append([record(0, 1000)])
+        try await eventually("it has followed") {
+            let (offsets, notes) = (await fold.offsets, await fold.notes)
+            return offsets == [10] && notes.count == 1 && log.state.followerCount == 1
+        }
+        #expect(log.state.waitCount <= 3)
         try await database.close()
         try await follower.value
     }
@@ -218,6 +293,63 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
         try await database.close()
     }
 
+    /// Cut and as long again under one leader epoch, between two lives and in one.
+    @Test func aSnapshotOfAnotherHistoryIsNotUsed() async throws {
+        for reopens in [true, false] {
+            let context: Comment = "reopens: \(reopens)"
+            let storage = SimulatedStorage(seed: 1)
+            var database = try await Database.open(on: storage)
+            var topic = try await database.topic("counts", .init(partitions: 2))
+            var fold: Fold<Totals>? = try await topic.totals(Totals.snapshots(every: 100))
+            for number in 0..<8 { _ = try await topic[1].append([record(0, number)]) }
+            try await fold?.takeSnapshot()
+            try await topic[1].log.truncate(to: 5)
+            for _ in 0..<5 { _ = try await topic[1].append([record(0, 1000)]) }
+            if reopens {
+                fold = nil
+                try await database.close()
+                database = try await Database.open(on: storage)
+                topic = try await database.topic(named: "counts")
+                fold = try await topic.totals(Totals.snapshots(every: 100))
+            } else {
+                // The truncation is known when the function throws, and the fold begins anew.
+                #expect(try await fold?.value().sum == 5010, context)
+                _ = try await topic[1].append([Record("no number", key: "k")])
+                await expectDatabaseError(.foldFailed) { _ = try await fold?.value() }
+                try await topic[1].log.truncate(to: 10)
+            }
+            #expect(try await fold?.value().sum == 5010, context)
+            #expect(await fold?.notes.contains { $0.contains("another history") } ?? false, context)
+            // What is written now is of this history.
+            try await fold?.takeSnapshot()
+            fold = nil
+            try await database.close()
+            database = try await Database.open(on: storage)
+            topic = try await database.topic(named: "counts")
+            fold = try await topic.totals(Totals.snapshots(every: 100))
+            #expect(await fold?.offsets == [0, 10], context)
+            fold = nil
+            try await database.close()
+        }
+    }
+
+    /// What retention or compaction took says nothing against a snapshot.
+    @Test func aSnapshotOutlivesItsRecords() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var database = try await Database.open(on: storage)
+        var topic = try await database.topic("counts")
+        for number in 0..<8 { _ = try await topic.append([record(0, number)]) }
+        try await topic.totals().takeSnapshot()
+        try await topic[0].log.deleteRecords(before: 8)
+        try await database.close()
+        database = try await Database.open(on: storage)
+        topic = try await database.topic(named: "counts")
+        let fold = try await topic.totals()
+        #expect(await fold.offsets == [8])
+        #expect(try await fold.value().sum == 28)
+        try await database.close()
+    }
+
     @Test func snapshotsOfAnotherTopicAreRefused() async throws {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
         let topic = try await database.topic("counts")
@@ -270,8 +402,10 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
     @Test func whatIsCutOrLongerIsUnusable() throws {
         let snapshot = FoldSnapshot(
             stateVersion: 3, topic: "orders",
-            positions: [.init(offset: 7, leaderEpoch: 0), .init(offset: 0, leaderEpoch: 2)],
-            state: [1, 2, 3])
+            positions: [
+                .init(offset: 7, leaderEpoch: 0, checksum: 0),
+                .init(offset: 0, leaderEpoch: 2, checksum: nil),
+            ], state: [1, 2, 3])
         let block = try #require(snapshot.encode())
         let array = withExtendedLifetime(block) { Array(block.unsafeBytes) }
         #expect(try FoldSnapshot(block) == snapshot)
@@ -290,6 +424,42 @@ private func record(_ key: UInt8, _ value: Int) -> Record {
                 _ = try FoldSnapshot(MemoryBlock(copying: flipped))
             }
         }
+    }
+}
+
+@Suite struct FoldSnapshotVersionTests {
+    /// Written before positions had checksums.
+    @Test func versionOneIsRead() throws {
+        var writer = ByteWriter(count: 60)
+        writer.bytes(Array("CWVIEWSN".utf8))
+        writer.littleEndian(UInt32(1))
+        writer.littleEndian(UInt32(3))
+        writer.littleEndian(UInt16(6))
+        writer.bytes(Array("orders".utf8))
+        writer.littleEndian(UInt32(1))
+        writer.littleEndian(Int64(7))
+        writer.littleEndian(Int32(2))
+        writer.littleEndian(UInt64(8))
+        writer.bytes([1, 2, 3, 4, 5, 6, 7, 8])
+        writer.littleEndian(
+            crc32c(UnsafeRawBufferPointer(rebasing: writer.block.unsafeBytes[..<writer.position])))
+        let snapshot = try FoldSnapshot(writer.finish())
+        #expect(
+            snapshot
+                == FoldSnapshot(
+                    stateVersion: 3, topic: "orders", positions: [.init(offset: 7, leaderEpoch: 2)],
+                    state: [1, 2, 3, 4, 5, 6, 7, 8]))
+    }
+
+    @Test func recordsOfOtherContentHaveOtherChecksums() {
+        func checksum(_ key: [UInt8]?, _ value: [UInt8]?, _ time: Int64 = 0) -> UInt32 {
+            StoredRecord(offset: 1, timestamp: time, key: key, value: value, headers: []).checksum
+        }
+        let all = [
+            checksum(nil, nil), checksum([], nil), checksum(nil, []), checksum([1], [2]),
+            checksum([1, 2], []), checksum([], [1, 2]), checksum([1], [2], 1),
+        ]
+        #expect(Set(all).count == all.count)
     }
 }
 

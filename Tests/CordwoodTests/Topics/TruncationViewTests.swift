@@ -29,7 +29,7 @@ import Testing
             for _ in 0..<3 {
                 let fold = try await topic.fold(into: [String]()) { $0.append($1.text ?? "") }
                 group.addTask {
-                    while true {
+                    while !Task.isCancelled {
                         let values = try await fold.value()
                         #expect(values.count == 5 || values.count == 9)
                         #expect(Set(values.dropFirst(5)).count <= 1, "\(values)")
