@@ -43,6 +43,7 @@ extension PartitionLog {
         fresh.syncedBytes = active.syncedBytes
         active = fresh
         indexPagesWritten = 0
+        inheritsIndexFiles = false
         ledger.startSegment(at: fresh.header.baseOffset)
         checkpointedPosition = fresh.end.position
         state.publish { snapshot in
@@ -95,12 +96,12 @@ extension PartitionLog {
             : IndexPage.encodeFull(entries[...], first: indexPagesWritten, header: header)
         let path = Index.path(header, in: directory)
         let position = indexPagesWritten * IndexPage.byteCount
-        guard position > 0 else {
+        if position == 0, inheritsIndexFiles {
             // A new file: the name of one that an earlier life of the segment left may be lost with
             // a power cut, whatever is synced now, because a sync of it failed then.
             return try await storage.exchange(path, with: pages, sync: includingLast, in: directory)
         }
-        let file = try await storage.open(path, .readWrite)
+        let file = try await storage.open(path, .openOrCreate)
         // A write that found no space may have left something.
         if includingLast { try await file.truncate(to: position) }
         try await file.write([FileWrite(at: position, pages)], thenSync: includingLast)

@@ -33,6 +33,8 @@ public actor PartitionLog<S: Storage>: Log {
     /// Full pages of the active segment's indexes that this log has written. After an opening it
     /// writes all of them, into new files.
     var indexPagesWritten = 0
+    /// Whether the active segment was there before this log was opened.
+    var inheritsIndexFiles: Bool
     var commit: GroupCommit<Waiter>
     /// Appends that were not looked at yet.
     nonisolated let arrivals = ArrivalQueue()
@@ -107,6 +109,7 @@ public actor PartitionLog<S: Storage>: Log {
         executor = storage.executor
         manifest = opened.manifest
         active = opened.active
+        inheritsIndexFiles = opened.isInherited
         commit = GroupCommit(nextOffset: opened.active.end.nextOffset)
         ledger = ProducerLedger(
             ProducerSnapshot(

@@ -18,6 +18,8 @@ struct PartitionRecovery<S: Storage> {
         var active: ActiveSegment<S>
         var index: OffsetIndex
         var times: TimeIndex
+        /// Whether the active segment was there before.
+        var isInherited = false
     }
 
     init(
@@ -152,7 +154,7 @@ struct PartitionRecovery<S: Storage> {
         if end >= known, recovered.gaps.isEmpty {
             return Opened(
                 manifest: store, sealed: sealed(store), active: recovered.active,
-                index: recovered.index, times: recovered.times)
+                index: recovered.index, times: recovered.times, isInherited: true)
         }
         // Damage is sealed in, so that the active segment is always whole.
         let info = recovered.active.info
