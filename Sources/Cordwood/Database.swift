@@ -33,8 +33,7 @@ public final class Database: Sendable {
 
     init(
         registry: any DatabaseRegistry, _ options: DatabaseOptions, ioPath: String,
-        taskExecutor: any TaskExecutor,
-        countThreads: @escaping @Sendable () -> Int
+        taskExecutor: any TaskExecutor, countThreads: @escaping @Sendable () -> Int
     ) {
         self.registry = registry
         services = DatabaseServices(

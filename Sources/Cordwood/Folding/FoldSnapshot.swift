@@ -19,7 +19,8 @@ struct FoldSnapshot: Equatable {
     private static let magic: UInt64 = 0x4E53_5745_4956_5743  // "CWVIEWSN"
     private static let version: UInt32 = 2
     /// What a position takes, by version.
-    private static let positionBytes: [UInt32: Int] = [1: 12, 2: 17]
+    private static let positionBytes: [UInt32: Int] = [1: 12, version: newPositionBytes]
+    private static let newPositionBytes = 17
 
     /// The caller's number for what the state is made of.
     var stateVersion: UInt32
@@ -30,7 +31,7 @@ struct FoldSnapshot: Equatable {
     /// nil when it would be larger than ``maximumBytes``.
     func encode() -> MemoryBlock? {
         let name = Array(topic.utf8)
-        let fixed = 8 + 4 + 4 + 2 + name.count + 4 + positions.count * 17 + 8 + 4
+        let fixed = 8 + 4 + 4 + 2 + name.count + 4 + positions.count * Self.newPositionBytes + 8 + 4
         let (count, overflow) = state.count.addingReportingOverflow(fixed)
         guard !overflow, count <= Self.maximumBytes else { return nil }
         var writer = ByteWriter(count: count)

@@ -7,8 +7,8 @@ extension Database {
 
     /// Goes through all open logs once, now: rolls by age, applies retention, compacts what is due
     /// and forgets idle producers; and deletes the offsets of consumer groups that are gone
-    /// (``DatabaseOptions/offsetsRetentionMinutes``). A log that fails does not stop the others; the status says which
-    /// did.
+    /// (``DatabaseOptions/offsetsRetentionMinutes``). A log that fails does not stop the others; the
+    /// status says which did.
     @discardableResult
     public func maintain() async throws(DatabaseError) -> MaintenanceStatus {
         try checkOpen()

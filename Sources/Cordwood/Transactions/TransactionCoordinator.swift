@@ -230,8 +230,8 @@ actor TransactionCoordinator {
         else {
             throw DatabaseError(
                 .producerFenced,
-                "producer \(holder.producerID), epoch \(holder.epoch) of \(String(reflecting: id)): another has "
-                    + "taken its place, its transaction took too long and was aborted, or the id was "
+                "producer \(holder.producerID), epoch \(holder.epoch) of "
+                    + "\(String(reflecting: id)): another has taken its place, its transaction took too long and was aborted, or the id was "
                     + "not used for so long that it expired")
         }
         return state

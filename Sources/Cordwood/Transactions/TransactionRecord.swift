@@ -1,8 +1,8 @@
 import CordwoodLog
 
 /// A record of `__transaction_state`: a transaction's state in Kafka's formats (key version 0,
-/// value version 0), the tombstone of one that expired, or, under a key of this library's own, the producer ids that are taken. Layout
-/// in `docs/file-formats.md`, "Transaction state".
+/// value version 0), the tombstone of one that expired, or, under a key of this library's own, the
+/// producer ids that are taken. Layout in `docs/file-formats.md`, "Transaction state".
 enum TransactionRecord: Equatable {
     case state(id: String, TransactionState)
     /// The id expired: a tombstone, as Kafka writes it.

@@ -32,6 +32,7 @@ final class CompactionMap: @unchecked Sendable {
     /// How many keys fit.
     let capacity: Int
     private(set) var count = 0
+    /// Of no use but to ``touch(_:)``.
     private var touched: Int64 = 0
 
     /// A map of at most `byteBudget` bytes, and of no more slots than `expectedKeys` need. Holds at

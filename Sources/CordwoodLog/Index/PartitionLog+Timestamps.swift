@@ -160,8 +160,8 @@ extension PartitionLog {
     }
 
     /// The first record with the largest timestamp of one segment's offsets. `limit` is the largest
-    /// that the segment is known to have, -1 where it is not known: behind a record that has it nothing is read, so that
-    /// damage there is no obstacle.
+    /// that the segment is known to have, -1 where it is not known: behind a record that has it
+    /// nothing is read, so that damage there is no obstacle.
     private nonisolated func latest(
         in range: Range<Int64>, _ hint: TimeHint, atMost limit: Int64
     ) async throws(LogError) -> TimestampedOffset? {

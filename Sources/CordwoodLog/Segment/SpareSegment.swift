@@ -3,7 +3,7 @@ import CordwoodStorage
 /// The file of the next segment, made while the active one fills up, so that a roll has no space to
 /// find and appends behind it meet pages that hold zeros.
 ///
-/// Holds nothing, and belongs to no segment before ``become(_:in:on:)`` gives it a name. One that a
+/// Holds nothing, and belongs to no segment before ``become(_:page:on:)`` gives it a name. One that a
 /// crash leaves behind is removed by the next opening.
 struct SpareSegment<S: Storage> {
     private let file: S.File
