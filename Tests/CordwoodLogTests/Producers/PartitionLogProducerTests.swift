@@ -146,11 +146,10 @@ extension Log {
     /// A follower of committed records must wait, not spin, where all is aborted.
     @Test func followersOfCommittedRecordsPassAbortedOnes() async throws {
         let log = try await openLog(on: SimulatedStorage(seed: 1), .small)
+        let seen = Mutex<[String?]>([])
         let follower = Task {
-            var texts: [String?] = []
             let records = RecordSequence(log, from: 0, following: true, isolation: .committed)
-            for try await record in records { texts.append(record.text) }
-            return texts
+            for try await record in records { seen.withLock { $0.append(record.text) } }
         }
         for number in 0..<30 {
             _ = try await log.produce(1, sequence: Int32(number), transactional: true)
@@ -158,11 +157,13 @@ extension Log {
         }
         _ = try await log.append([Record("seen")])
         _ = try await log.produce(1, sequence: 30, transactional: true)
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("what is decided is read") { seen.withLock { $0 } == ["seen"] }
         _ = try await log.end(.commit, 1)
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("what was committed is read") {
+            seen.withLock { $0 } == ["seen", "r 1/0/30"]
+        }
         try await log.close()
-        #expect(try await follower.value == ["seen", "r 1/0/30"])
+        try await follower.value
     }
 
     /// Until replicas have the marker, nothing is decided.

@@ -92,12 +92,13 @@ extension StoredRecord {
     var record: Record { Record(key: key, value: value, headers: headers, timestamp: timestamp) }
 }
 
-/// Waits until `condition` holds; fails the test when it does not within five seconds.
+/// Waits until `condition` holds; fails the test when it does not within a minute, or more
+/// on a loaded machine.
 func eventually(
     _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
-    for _ in 0..<5000 {
+    for _ in 0..<60_000 {
         if try await condition() { return }
         try await Task.sleep(for: .milliseconds(1))
     }

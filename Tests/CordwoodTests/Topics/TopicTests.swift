@@ -1,5 +1,6 @@
 import Cordwood
 import CordwoodSimulation
+import Synchronization
 import Testing
 
 @Suite struct TopicTests {
@@ -51,21 +52,18 @@ import Testing
     @Test func followersSeeWhatIsAppendedAndEndWithTheDatabase() async throws {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
         let topic = try await database.topic("orders")
+        let seen = Mutex<[String]>([])
         let follower = Task {
-            var seen: [String] = []
-            for try await record in topic[0].records(from: 0) { seen.append(record.text!) }
-            return seen
+            for try await record in topic[0].records(from: 0) {
+                seen.withLock { $0.append(record.text!) }
+            }
         }
         for number in 0..<50 { _ = try await topic.append([Record("\(number)")]) }
-        while topic.statistics.appendedRecords < 50 { await Task.yield() }
-        // The follower has read all it will once it waits at the end.
-        let reader = Task {
-            for try await record in topic[0].records(from: 49) { return record.text }
-            return nil as String?
+        try await eventually("the follower reads all") {
+            seen.withLock { $0 } == (0..<50).map(String.init)
         }
-        #expect(try await reader.value == "49")
-        try await Task.sleep(for: .milliseconds(50))
+        #expect(topic.statistics.appendedRecords == 50)
         try await database.close()
-        #expect(try await follower.value == (0..<50).map(String.init))
+        try await follower.value
     }
 }
