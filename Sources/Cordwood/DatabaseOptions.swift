@@ -12,7 +12,9 @@ public struct DatabaseOptions: Sendable, Hashable {
     public var mode: Mode
 
     /// How often logs are rolled by age, retained, compacted and rid of idle producers (Kafka:
-    /// `log.retention.check.interval.ms`). Nil leaves that to ``Database/maintain()``.
+    /// `log.retention.check.interval.ms`). Compaction has a task of its own, so that nothing waits
+    /// for it; while it takes longer than this, it goes on without a pause. Nil leaves all that to
+    /// ``Database/maintain()``.
     public var retentionCheckIntervalMilliseconds: Int?
 
     /// The offsets that a consumer group has committed are deleted when it has had no consumer and

@@ -151,7 +151,8 @@ public protocol Log: AnyObject, Sendable {
     func applyRetention(now: Int64) async throws(LogError) -> Int
 
     /// Seals the active segment when its first record came `segmentMilliseconds` ago or more, less
-    /// the jitter; says whether it did. Appends do the same.
+    /// the jitter, or in a log that is compacted `maxCompactionLagMilliseconds`; says whether it
+    /// did. Appends do the same.
     @discardableResult
     func rollIfAged(now: Int64) async throws(LogError) -> Bool
 

@@ -31,7 +31,8 @@ public struct LogConfiguration: Sendable, Hashable {
     public var minCleanableDirtyRatio = 0.5
     /// Records younger than this are not compacted (`min.compaction.lag.ms`).
     public var minCompactionLagMilliseconds = 0
-    /// A record older than this is compacted whatever the dirty ratio (`max.compaction.lag.ms`).
+    /// A record older than this is compacted whatever the dirty ratio, and its segment sealed for
+    /// that (`max.compaction.lag.ms`).
     public var maxCompactionLagMilliseconds: Int?
     /// How long compaction keeps tombstones, for readers that are on their way through the log
     /// (`delete.retention.ms`).

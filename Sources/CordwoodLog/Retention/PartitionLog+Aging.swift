@@ -35,17 +35,26 @@ extension PartitionLog {
         return overflow ? .max : room
     }
 
-    /// Whether the first append to the segment is `segmentMilliseconds` ago, less the jitter. Where
+    /// Whether the first append to the segment is longer ago than a segment may stay open. Where
     /// that time is not known, after an opening, the segment's creation counts.
     private func isAged(now: Int64) -> Bool {
-        guard let limit = configuration.segmentMilliseconds,
-            active.end.nextOffset > active.header.baseOffset
+        guard let limit = longestOpen, active.end.nextOffset > active.header.baseOffset
         else { return false }
         let created = manifest.manifest.active?.createdAt ?? 0
         let first = active.firstAppendTime ?? (created > 0 ? created : active.times.lastAppendTime)
         guard first > 0 else { return false }
         let (age, overflow) = now.subtractingReportingOverflow(first)
-        return !overflow && age >= Int64(limit - jitter)
+        return !overflow && age >= Int64(limit)
+    }
+
+    /// `segmentMilliseconds` less the jitter; and in a log that is compacted no more than
+    /// `maxCompactionLagMilliseconds`, as in Kafka, because only sealed segments are compacted.
+    private var longestOpen: Int? {
+        let bySetting = configuration.segmentMilliseconds.map { $0 - jitter }
+        guard configuration.cleanupPolicy.contains(.compact),
+            let lag = configuration.maxCompactionLagMilliseconds
+        else { return bySetting }
+        return min(bySetting ?? .max, lag)
     }
 
     /// What is taken off `segmentMilliseconds`: as good as random, but the same for a segment

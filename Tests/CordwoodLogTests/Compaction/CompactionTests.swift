@@ -142,6 +142,30 @@ import Testing
         try await log.close()
     }
 
+    /// Only sealed segments are compacted, so what has waited too long in the active one is sealed.
+    @Test func theMaximumLagSealsTheActiveSegment() async throws {
+        let storage = SimulatedStorage(seed: 4)
+        let clock = storage.simulatedClock
+        var configuration = LogConfiguration.smallCompacted
+        configuration.maxCompactionLagMilliseconds = 10_000
+        let log = try await openLog(on: storage, configuration)
+        for _ in 0..<3 { _ = try await log.append([Record("value", key: "key")]) }
+        clock.advance(milliseconds: 9_999)
+        #expect(try await !log.rollIfAged(now: clock.millisecondsNow()))
+        clock.advance(milliseconds: 1)
+        #expect(try await log.rollIfAged(now: clock.millisecondsNow()))
+        clock.advance(milliseconds: 1)
+        #expect(try await log.compactIfDue(now: clock.millisecondsNow()) != nil)
+        #expect(try await log.all().map(\.offset) == [2])
+        // Where nothing is compacted, that lag means nothing.
+        configuration.cleanupPolicy = .delete
+        try await log.alter(configuration)
+        _ = try await log.append([Record("value", key: "key")])
+        clock.advance(milliseconds: 10_000)
+        #expect(try await !log.rollIfAged(now: clock.millisecondsNow()))
+        try await log.close()
+    }
+
     /// Readers that began before a commit, and those that come after, see every latest record.
     @Test func readersGoOnDuringCommits() async throws {
         var random = SplitMix64(seed: 5)
