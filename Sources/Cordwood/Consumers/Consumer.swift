@@ -25,7 +25,8 @@ public struct ConsumerRecord: Sendable, Hashable {
 ///
 /// **At least once.** ``commit()`` says that all records handed out so far are done with. Those that
 /// were not committed when the process died, or when their partition went to another consumer, are
-/// handed out again.
+/// handed out again. An automatic commit that fails is thrown by the iterator's `next()`, which goes
+/// on with the records when it is asked again, and tries the commit again after the interval.
 ///
 /// May be used from any task; several iterators of one consumer share its records.
 public final class Consumer: AsyncSequence, Sendable {
@@ -38,7 +39,10 @@ public final class Consumer: AsyncSequence, Sendable {
         var places: [Place] = []
         /// Partitions that went to another consumer before what was handed out was committed.
         var revoked: Set<TopicPartition> = []
+        /// When offsets were committed, or an automatic commit was tried.
         var lastCommit: Int64
+        /// The last automatic commit failed, and none has succeeded since.
+        var isCommitFailing = false
         var isClosed = false
     }
 
@@ -208,6 +212,7 @@ extension Consumer {
             group.name, admitted.mapValues(\.offset), acknowledge: acknowledge)
         state.withLock { state in
             state.lastCommit = now
+            state.isCommitFailing = false
             for index in state.places.indices {
                 let place = state.places[index]
                 if let done = admitted[place.name], done.since == place.since {
@@ -219,7 +224,9 @@ extension Consumer {
     }
 
     /// Commits when the interval says so. `isIdle`: nothing is left to be handed out for now, and
-    /// the next chance may be far away.
+    /// the next chance may be far away. One that failed is tried again after the interval, and not
+    /// before, so that what keeps offsets from being committed does not keep records from being
+    /// read.
     func commitIfDue(isIdle: Bool) async throws(DatabaseError) {
         guard let interval = configuration.autoCommitIntervalMilliseconds else { return }
         let now = group.clock.millisecondsNow()
@@ -228,9 +235,16 @@ extension Consumer {
                 return false
             }
             // A clock that was set back must not hold commits up.
-            return isIdle || now < state.lastCommit || now - state.lastCommit >= Int64(interval)
+            let isTime = now < state.lastCommit || now - state.lastCommit >= Int64(interval)
+            guard isTime || (isIdle && !state.isCommitFailing) else { return false }
+            state.lastCommit = now
+            return true
         }
-        if isDue { try await commitWhatIsMine() }
+        guard isDue else { return }
+        do throws(DatabaseError) { try await commitWhatIsMine() } catch {
+            state.withLock { $0.isCommitFailing = true }
+            throw error
+        }
     }
 
     private static func revoked(_ names: Set<TopicPartition>, _ group: String) -> DatabaseError {
@@ -339,11 +353,13 @@ extension Consumer {
     var isDatabaseClosed: Bool { anyLog?.isClosed ?? true }
 
     /// Suspends until one of the partitions has a record at its position or was truncated, somebody
-    /// seeks, or the members change.
+    /// seeks, the members change, or it is time to try a commit again that failed.
     func waitForWork(_ generation: Int32) async {
         // Before the positions: whoever seeks from here on is noticed.
         let moved = moves.value
-        let places = state.withLock { $0.generation == generation ? $0.places : nil }
+        let (places, isCommitFailing) = state.withLock { state in
+            (state.generation == generation ? state.places : nil, state.isCommitFailing)
+        }
         guard let places else { return }
         let (session, isolation) = (group.session, configuration.isolationLevel)
         await withTaskGroup(of: Void.self) { tasks in
@@ -356,6 +372,12 @@ extension Consumer {
             }
             tasks.addTask { await session.waitForChange(after: generation) }
             tasks.addTask { [moves] in await moves.wait(after: moved) }
+            if isCommitFailing, let interval = configuration.autoCommitIntervalMilliseconds {
+                // At least a little, so that an interval of 0 does not make it spin.
+                tasks.addTask {
+                    try? await Task.sleep(for: .milliseconds(Swift.max(10, interval)))
+                }
+            }
             // Wakes when the database is closed, for one that has no partition.
             if let log = anyLog {
                 tasks.addTask { await log.waitForClosing() }

@@ -114,6 +114,9 @@ public actor TransactionalProducer {
     /// Commits, with the transaction, what a consumer has handed out: records that are read,
     /// processed and answered by records of this transaction are so exactly once.
     ///
+    /// End the transaction before asking the consumer for more: when members of the group change
+    /// meanwhile, `next()` waits for that end, as do the consumers that take its partitions over.
+    ///
     /// Throws ``DatabaseError/Code/partitionRevoked`` when some of it is another consumer's now;
     /// abort then. After an abort the consumer stands behind the records that it handed out: seek
     /// to the committed offsets, or make a new one.
