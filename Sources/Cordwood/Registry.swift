@@ -8,8 +8,8 @@ import Synchronization
 /// An actor: creations and openings are decided one after the other. Opening a log can take long, so
 /// it runs in a task of its own that everyone who asks for it awaits.
 actor Registry<S: Storage>: DatabaseRegistry {
-    private nonisolated let storage: S
-    private let name: String
+    nonisolated let storage: S
+    let name: String
     private let views: ViewStore
     private let catalog: Catalog<S>
     /// The mapped segments of all logs.
@@ -173,7 +173,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             topics[name]
-            ?? Task { () -> Result<Topic, DatabaseError> in
+            ?? Task {
+                () -> Result<Topic, DatabaseError> in
                 do throws(DatabaseError) {
                     return .success(try await openTopic(name, creating: creating))
                 } catch { return .failure(error) }
@@ -193,7 +194,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         // The catalog's may lie, under a checksum that is right.
         try configuration.validate()
-        let directory = try await directory("topics", name)
+        let directory = try await directory(
+            "topics", name, isNew: existing == nil,
+            isFirst: catalog.topics.isEmpty && topics.count <= 1)
         let opened = try await openLogs(in: directory, configuration, name)
         do throws(DatabaseError) {
             if existing == nil { try await add(.addTopic(name: name, configuration)) }
@@ -219,7 +222,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             collections[name]
-            ?? Task { () -> Result<Collection, DatabaseError> in
+            ?? Task {
+                () -> Result<Collection, DatabaseError> in
                 do throws(DatabaseError) {
                     return .success(try await openCollection(name, creating: creating))
                 } catch { return .failure(error) }
@@ -254,7 +258,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
             throw DatabaseError(.unknownCollection, "no collection \(String(reflecting: name))")
         }
         try configuration.validate()
-        let directory = try await directory("collections", name)
+        let directory = try await directory(
+            "collections", name, isNew: existing == nil,
+            isFirst: catalog.collections.isEmpty && collections.count <= 1)
         let path: StoragePath
         do { path = try directory.appending("0") } catch {
             throw DatabaseError(error, "collection \(name)")
@@ -275,20 +281,6 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     // MARK: Files
-
-    /// Makes `kind/name`, durable up to the root.
-    private func directory(
-        _ kind: String, _ name: String
-    ) async throws(DatabaseError) -> StoragePath {
-        do {
-            let parent = try StoragePath.root.appending(kind)
-            let directory = try parent.appending(name)
-            try await storage.createDirectory(directory)
-            try await storage.syncDirectory(.root)
-            try await storage.syncDirectory(parent)
-            return directory
-        } catch { throw DatabaseError(error, self.name) }
-    }
 
     /// How many partitions of a topic are opened at the same time.
     private static var maximumOpenings: Int { 16 }

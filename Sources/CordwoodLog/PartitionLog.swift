@@ -78,7 +78,8 @@ public actor PartitionLog<S: Storage>: Log {
         var continuation: CheckedContinuation<Void, Never>
     }
 
-    /// Opens the log in `directory`, or creates an empty one there, whose files carry `newLogID`.
+    /// Opens the log in `directory`, or creates an empty one there, whose files carry `newLogID` or
+    /// a random number.
     ///
     /// Recovers first: see ``recovery``. Throws ``LogError/Code/unsupportedFormat`` for files of a
     /// newer version, ``LogError/Code/inconsistent`` and ``LogError/Code/damaged`` for a manifest
@@ -86,12 +87,12 @@ public actor PartitionLog<S: Storage>: Log {
     /// a time; the database's lock sees to that.
     public static func open(
         _ directory: StoragePath, on storage: S, configuration: LogConfiguration = .init(),
-        cache: SegmentCache = .init(), newLogID: UInt64 = .random(in: 1...UInt64.max)
+        cache: SegmentCache = .init(), newLogID: UInt64? = nil
     ) async throws(LogError) -> PartitionLog<S> {
         try configuration.validate()
         var recovery = PartitionRecovery(
             storage: storage, directory: directory, cache: cache, configuration: configuration)
-        let opened = try await recovery.open(newLogID: newLogID)
+        let opened = try await recovery.open(newLogID: newLogID ?? storage.randomIdentity())
         let log = PartitionLog(
             opened, report: recovery.report, directory: directory, storage: storage, cache: cache,
             configuration: configuration)
@@ -259,7 +260,7 @@ extension PartitionLog {
             let reason = await stop(
                 after: error, neededBytes: entries.reduce(0) { $0 + $1.batch.byteCount },
                 loses: entries.contains { $0.acknowledge == .memory })
-            for entry in entries { entry.waiter?.fail(reason) }
+            for entry in group.entries { entry.waiter?.fail(reason) }
             return
         }
         publish(group)

@@ -7,16 +7,42 @@ public struct Fault: Sendable, Hashable {
         case inputOutput
         /// ENOSPC: the device is full, or a thinly provisioned one turns out to be.
         case noSpace
-        /// The operation reports success and does nothing: a lost write, or a disk that lies about
-        /// its syncs. For writes and the two kinds of sync only.
+        /// The operation reports success and does nothing: a phantom write, or a disk that lies
+        /// about its syncs. For writes and the two kinds of sync only.
         case ignored
+        /// A write reports success and lands in other sectors of the same file, as far as they
+        /// exist; where it was meant to go, nothing changes. For writes only.
+        case misdirected
+        /// ECANCELED: the operation was given up before it began, and did nothing.
+        case cancelled
+        /// A write stops part way without an error, and the rest is written by another operation,
+        /// which counts for itself. For writes only.
+        case short
+        /// EINTR: the operation did nothing and is done again, which counts as another operation.
+        /// For reads and writes only.
+        case interrupted
+        /// The power goes in the middle of the operation: a write may be done in part. The machine
+        /// comes up again as after ``SimulatedStorage/crash(_:)``; calls on what was open throw
+        /// ``StorageError/Code/closed``.
+        case powerCut
+
+        /// The kinds of operation that it makes sense for; nil is all.
+        var kinds: Set<OperationKind>? {
+            switch self {
+            case .inputOutput, .noSpace, .cancelled, .powerCut: nil
+            case .ignored: [.write, .sync, .syncDirectory]
+            case .misdirected, .short: [.write]
+            case .interrupted: [.write, .read]
+            }
+        }
     }
 
     public var problem: Problem
     /// The first operation that fails, counted from 1 with the next one after
     /// ``SimulatedStorage/inject(_:)``.
     public var number: Int
-    /// What is counted and fails: operations of one kind, or all when nil.
+    /// What is counted and fails: operations of one kind, or all that the problem makes sense for
+    /// when nil.
     public var kind: OperationKind?
     /// Whether every later one fails too, until ``SimulatedStorage/clearFaults()``.
     public var isPersistent: Bool
@@ -27,24 +53,34 @@ public struct Fault: Sendable, Hashable {
     ) {
         precondition(number >= 1, "operations are counted from 1, not \(number)")
         precondition(
-            problem != .ignored || kind == .write || kind == .sync || kind == .syncDirectory,
-            "only writes and syncs can be ignored")
+            kind.map { problem.kinds?.contains($0) ?? true } ?? true,
+            "\(problem) means nothing for \(kind.map { "\($0)" } ?? "")")
+        precondition(
+            problem != .interrupted || !isPersistent,
+            "a call that is interrupted for good never ends")
         self.problem = problem
         self.number = number
         self.kind = kind
         self.isPersistent = isPersistent
     }
 
-    /// Throws what the failing operation reports; an ignored one reports nothing.
-    func fail(_ operation: OperationKind, _ path: StoragePath) throws(StorageError) {
-        if problem != .ignored { throw error(operation, path) }
+    func error(_ operation: OperationKind, _ path: StoragePath) -> StorageError {
+        let (code, errno): (StorageError.Code, Int32) =
+            switch problem {
+            case .noSpace: (.noSpace, Errno.noSpace)
+            case .cancelled: (.failed, Errno.cancelled)
+            case .interrupted: (.failed, Errno.interrupted)
+            case .powerCut: (.closed, 0)
+            case .inputOutput, .ignored, .misdirected, .short: (.failed, Errno.inputOutput)
+            }
+        return StorageError(
+            code, operation: operation.rawValue, path: path.description,
+            errno: errno == 0 ? nil : errno, detail: "injected")
     }
 
-    func error(_ operation: OperationKind, _ path: StoragePath) -> StorageError {
-        let isFull = problem == .noSpace
-        return StorageError(
-            isFull ? .noSpace : .failed, operation: operation.rawValue, path: path.description,
-            errno: isFull ? Errno.noSpace : Errno.inputOutput, detail: "injected")
+    func counts(_ operation: OperationKind) -> Bool {
+        if let kind { return kind == operation }
+        return problem.kinds?.contains(operation) ?? true
     }
 }
 
@@ -59,7 +95,7 @@ struct FaultPlan {
     /// Counts an operation; the fault that it must fail with, or nil. The oldest fault wins.
     mutating func next(_ kind: OperationKind) -> Fault? {
         var due: Fault?
-        for index in armed.indices where armed[index].fault.kind.map({ $0 == kind }) ?? true {
+        for index in armed.indices where armed[index].fault.counts(kind) {
             armed[index].seen += 1
             let fault = armed[index].fault
             let seen = armed[index].seen

@@ -3,7 +3,7 @@ public import CordwoodStorage
 /// What a storage can be asked to do, named as Linux names it. A write with `thenSync` is two
 /// operations.
 public enum OperationKind: String, Sendable, Hashable, CaseIterable {
-    case open, mkdir, getdents, rename, unlink, flock
+    case open, mkdir, rmdir, getdents, rename, unlink, flock
     case syncDirectory = "fsync directory"
     case size = "fstat"
     case write

@@ -44,6 +44,15 @@ extension SimulatedDisk {
         }
     }
 
+    mutating func removeDirectory(_ path: StoragePath) throws(StorageError) {
+        let number = try directory(at: path, "rmdir")
+        let parent = try directory(at: path.parent, "rmdir")
+        guard let name = path.names.last, directories[number]?.cached.isEmpty == true else {
+            throw StorageError(.notEmpty, operation: "rmdir", path: path.description)
+        }
+        change([(.init(directory: parent, name: name), nil)])
+    }
+
     func entries(of path: StoragePath) throws(StorageError) -> [DirectoryEntry] {
         let entries = directories[try directory(at: path, "getdents")]?.cached ?? [:]
         return entries.sorted { $0.key < $1.key }.map { name, node in

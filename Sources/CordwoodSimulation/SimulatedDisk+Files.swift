@@ -76,8 +76,10 @@ extension SimulatedDisk {
 
 /// The numbers that Linux gives these errors.
 enum Errno {
+    static let interrupted: Int32 = 4
     static let inputOutput: Int32 = 5
     static let badDescriptor: Int32 = 9
     static let invalidArgument: Int32 = 22
     static let noSpace: Int32 = 28
+    static let cancelled: Int32 = 125
 }

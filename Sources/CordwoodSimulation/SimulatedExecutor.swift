@@ -7,10 +7,23 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// One thread that runs jobs in the order in which they came. Started with the first job, and ended
-/// once the executor is released and the jobs are done.
+/// The order in which a ``SimulatedStorage`` runs what is ready to run on its thread.
+public enum Scheduling: Sendable, Hashable {
+    /// As it came. What changes the disk does so in the call that asks for it.
+    case inOrder
+    /// By seed, any that is ready. What changes the disk waits for its turn, too, so writes, syncs
+    /// and renames that are on their way at the same time are done and completed in any order.
+    case bySeed
+}
+
+/// One thread that runs jobs one after the other. Started with the first job, and ended once the
+/// executor is released and the jobs are done.
 final class SimulatedExecutor: SerialExecutor {
-    private let queue = JobQueue()
+    private let queue: JobQueue
+
+    init(_ scheduling: Scheduling, seed: UInt64) {
+        queue = JobQueue(scheduling == .bySeed ? SplitMix64(seed: seed) : nil)
+    }
 
     /// 1 once the thread has started.
     var ownedThreads: Int { queue.ownedThreads }
@@ -29,7 +42,7 @@ final class SimulatedExecutor: SerialExecutor {
         precondition(queue.isCurrentThread, "not on the thread of the simulated storage")
     }
 
-    /// Runs `work` on the thread, after what was added before.
+    /// Runs `work` on the thread when its turn comes.
     func run(_ work: @escaping @Sendable () -> Void) { queue.add(work) }
 }
 
@@ -55,8 +68,11 @@ private final class JobQueue: @unchecked Sendable {
     private var jobs: [@Sendable () -> Void] = []
     private var thread: pthread_t?
     private var isFinished = false
+    /// Chooses whose turn it is; nil takes them as they came.
+    private var random: SplitMix64?
 
-    init() {
+    init(_ random: SplitMix64?) {
+        self.random = random
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
     }
@@ -121,7 +137,10 @@ private final class JobQueue: @unchecked Sendable {
             if isFinished { return nil }
             pthread_cond_wait(condition, mutex)
         }
-        defer { jobs = [] }
-        return jobs
+        guard random != nil else {
+            defer { jobs = [] }
+            return jobs
+        }
+        return [jobs.remove(at: random!.below(jobs.count))]
     }
 }

@@ -10,6 +10,8 @@ struct SimulatedKernel {
     var faults = FaultPlan()
     private(set) var trace = OperationTrace()
     private(set) var boot = 0
+    /// The power is gone: nothing works until ``crash(_:)`` brings the machine up again.
+    private(set) var isDown = false
     /// Locked files.
     private var locks: Set<Int> = []
 
@@ -46,6 +48,12 @@ struct SimulatedKernel {
         }
     }
 
+    mutating func removeDirectory(_ path: StoragePath) throws(StorageError) {
+        try perform(.rmdir, path) { kernel throws(StorageError) in
+            try kernel.disk.removeDirectory(path)
+        }
+    }
+
     mutating func entries(of path: StoragePath) throws(StorageError) -> [DirectoryEntry] {
         try perform(.getdents, path) { kernel throws(StorageError) in
             try kernel.disk.entries(of: path)
@@ -72,8 +80,15 @@ struct SimulatedKernel {
         try perform(
             .syncDirectory, path,
             onFault: { kernel, fault throws(StorageError) in
-                if case .directory(let number)? = node { kernel.disk.failSyncDirectory(number) }
-                try fault.fail(.syncDirectory, path)
+                switch fault.problem {
+                case .ignored: return
+                case .inputOutput, .noSpace:
+                    if case .directory(let number)? = node {
+                        kernel.disk.failSyncDirectory(number)
+                    }
+                default: break
+                }
+                throw fault.error(.syncDirectory, path)
             },
             { kernel throws(StorageError) in
                 kernel.disk.syncDirectory(try kernel.disk.directory(at: path, "fsync directory"))
@@ -108,34 +123,61 @@ struct SimulatedKernel {
         _ writes: [FileWrite], thenSync: Bool, _ handle: Handle
     ) throws(StorageError) {
         if handle.boot != boot { throw handle.closed("write") }
-        let count = writes.reduce(0) { $0 + $1.count }
         for write in writes {
             trace.mix(UInt64(truncatingIfNeeded: write.position))
             for slice in write.slices { trace.mix(slice.unsafeBytes) }
         }
-        try perform(
+        // What a call leaves out is written by the next one, as the caller of a real kernel does.
+        var left = writes
+        repeat {
+            left = left.dropping(try writeOnce(left, handle))
+        } while left.contains { $0.count > 0 }
+        if thenSync { try sync(handle) }
+    }
+
+    /// One call; returns how many bytes it took.
+    private mutating func writeOnce(
+        _ writes: [FileWrite], _ handle: Handle
+    ) throws(StorageError) -> Int {
+        let count = writes.reduce(0) { $0 + $1.count }
+        return try perform(
             .write, handle, position: writes.first?.position ?? 0, count: count,
             onFault: { kernel, fault throws(StorageError) in
-                if handle.isWritable, fault.problem != .ignored {
+                try handle.checkWritable("write")
+                switch fault.problem {
+                case .ignored: return count
+                case .interrupted: return 0
+                case .cancelled: break
+                case .misdirected:
+                    kernel.disk.misdirect(writes, in: handle.file)
+                    return count
+                case .short:
+                    let limit = count > 1 ? 1 + kernel.disk.random.below(count - 1) : count
+                    return kernel.disk.write(writes, to: handle.file, atMost: limit)
+                case .inputOutput, .noSpace, .powerCut:
                     // Some of it got there: how much is not for the caller to know.
                     let limit = kernel.disk.random.below(count + 1)
                     kernel.disk.write(writes, to: handle.file, atMost: limit)
                 }
-                try fault.fail(.write, handle.path)
+                throw fault.error(.write, handle.path)
             },
             { kernel throws(StorageError) in
                 try handle.checkWritable("write")
                 try kernel.disk.write(writes, to: handle.file, path: handle.path)
+                return count
             })
-        if thenSync { try sync(handle) }
     }
 
     mutating func sync(_ handle: Handle) throws(StorageError) {
         try perform(
             .sync, handle,
             onFault: { kernel, fault throws(StorageError) in
-                kernel.disk.files[handle.file]?.failSync()
-                try fault.fail(.sync, handle.path)
+                switch fault.problem {
+                case .ignored: return
+                case .inputOutput, .noSpace: kernel.disk.files[handle.file]?.failSync()
+                default: break
+                }
+                throw fault.error(.sync, handle.path)
             },
             { kernel throws(StorageError) in kernel.disk.files[handle.file]?.sync() })
     }
@@ -143,9 +185,17 @@ struct SimulatedKernel {
     mutating func read(
         _ handle: Handle, at position: Int, count: Int
     ) throws(StorageError) -> MemoryBlock {
-        try perform(.read, handle, position: position, count: count) {
-            kernel throws(StorageError) in
-            kernel.disk.read(handle.file, at: position, count: count)
+        while true {
+            let block: MemoryBlock? = try perform(
+                .read, handle, position: position, count: count,
+                onFault: { _, fault throws(StorageError) in
+                    if fault.problem == .interrupted { return nil }
+                    throw fault.error(.read, handle.path)
+                },
+                { kernel throws(StorageError) in
+                    kernel.disk.read(handle.file, at: position, count: count)
+                })
+            if let block { return block }
         }
     }
 
@@ -183,6 +233,7 @@ struct SimulatedKernel {
     mutating func crash(_ crash: Crash) {
         disk.crash(crash)
         boot += 1
+        isDown = false
         locks = []
         trace.mix("crash \(crash)")
         trace.mix(disk.random.state)
@@ -198,11 +249,14 @@ struct SimulatedKernel {
         onFault: OnFault<Value>? = nil,
         _ body: (inout SimulatedKernel) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {
+        // Not an operation of this machine any more: it is neither counted nor traced.
+        if isDown { throw StorageError(.closed, operation: kind.rawValue, path: path.description) }
         var operation = TracedOperation(
             kind: kind, path: path.description, position: position, count: count)
         do throws(StorageError) {
             let value: Value
             if let fault = faults.next(kind) {
+                isDown = fault.problem == .powerCut
                 guard let onFault else { throw fault.error(kind, path) }
                 value = try onFault(&self, fault)
             } else {
@@ -240,5 +294,33 @@ extension SimulatedKernel.Handle {
         throw StorageError(
             .failed, operation: operation, path: path.description, errno: Errno.badDescriptor,
             detail: "opened for reading only")
+    }
+}
+
+extension [FileWrite] {
+    /// What is left of the writes behind their first `count` bytes.
+    fileprivate func dropping(_ count: Int) -> [FileWrite] {
+        var left = count
+        return compactMap { write in
+            if left >= write.count {
+                left -= write.count
+                return nil
+            }
+            defer { left = 0 }
+            return write.dropping(left)
+        }
+    }
+}
+
+extension FileWrite {
+    fileprivate func dropping(_ count: Int) -> FileWrite {
+        var left = count
+        let slices = slices.compactMap { slice -> MemorySlice? in
+            let cut = Swift.min(left, slice.count)
+            left -= cut
+            if cut == slice.count { return nil }
+            return MemorySlice(slice.block, slice.range.lowerBound + cut..<slice.range.upperBound)
+        }
+        return FileWrite(at: position + count, slices)
     }
 }

@@ -41,8 +41,12 @@ extension SimulatedStorage {
 
     // MARK: Faults
 
-    /// Makes an operation to come fail. Several faults may be armed; each counts for itself.
+    /// Makes an operation to come fail. Several faults may be armed; each counts for itself. After a
+    /// ``Fault/Problem/powerCut`` nothing works until ``crash(_:)``.
     public func inject(_ fault: Fault) { state.withLock { $0.kernel.faults.add(fault) } }
+
+    /// Whether a ``Fault/Problem/powerCut`` has struck and no ``crash(_:)`` has followed yet.
+    public var isDown: Bool { state.withLock { $0.kernel.isDown } }
 
     /// Disarms all faults. What has failed stays failed.
     public func clearFaults() { state.withLock { $0.kernel.faults.clear() } }

@@ -29,6 +29,18 @@ extension SimulatedStorage {
         return done.count
     }
 
+    /// Gives up the first `count` calls that wait: they do nothing and throw ECANCELED, as a ring does
+    /// with what is linked behind a failure. Returns how many those were.
+    @discardableResult
+    public func cancelHeld(_ count: Int = .max) -> Int {
+        let given = state.withLock { $0.gate.takeFirst(count) }
+        for call in given {
+            let error = Fault(.cancelled, at: 1).error(call.kind, call.path)
+            call.continuation.resume(returning: .failure(error))
+        }
+        return given.count
+    }
+
     /// How many calls wait.
     public var heldCount: Int { state.withLock { $0.gate.held.count } }
 

@@ -11,6 +11,10 @@ extension SimulatedStorage: Storage {
 
     public var clock: any WallClock { simulatedClock }
 
+    public func randomIdentity() -> UInt64 {
+        state.withLock { max(1, $0.kernel.disk.random.next()) }
+    }
+
     public func open(
         _ path: StoragePath, _ mode: OpenMode
     ) async throws(StorageError) -> SimulatedFile {
@@ -41,6 +45,12 @@ extension SimulatedStorage: Storage {
     public func remove(_ path: StoragePath) async throws(StorageError) {
         try await perform([.unlink], path) { kernel throws(StorageError) in
             try kernel.remove(path)
+        }
+    }
+
+    public func removeDirectory(_ path: StoragePath) async throws(StorageError) {
+        try await perform([.rmdir], path) { kernel throws(StorageError) in
+            try kernel.removeDirectory(path)
         }
     }
 

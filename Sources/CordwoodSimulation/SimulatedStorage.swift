@@ -10,8 +10,12 @@ internal import Synchronization
 /// what is stored. The same seed and the same operations give the same bytes, the same failures and
 /// the same ``traceHash``.
 ///
-/// Every operation takes effect at once, under a lock, without suspending; only a held one waits. It
-/// owns no thread until something runs on ``executor`` or in ``offload(_:)``, then one.
+/// Every operation takes effect at once, under a lock, without suspending; only a held one waits, and
+/// with ``Scheduling/bySeed`` each that changes the disk. It owns no thread until something runs on
+/// ``executor`` or in ``offload(_:)``, then one.
+///
+/// A program that runs on several threads repeats only as far as their race does. In ``run(_:)`` it has
+/// that one thread, and a run repeats whole, interleavings included.
 ///
 /// ```swift
 /// let storage = SimulatedStorage(seed: 7)
@@ -27,6 +31,7 @@ public final class SimulatedStorage: Sendable {
     }
 
     public let seed: UInt64
+    public let scheduling: Scheduling
     /// The clock that it was made with, for tests to move.
     public let simulatedClock: SimulatedClock
     let thread: SimulatedExecutor
@@ -35,15 +40,29 @@ public final class SimulatedStorage: Sendable {
 
     /// An empty disk. `capacityBytes` is what all files together may hold; nil is no limit.
     public init(
-        seed: UInt64, capacityBytes: Int? = nil, clock: SimulatedClock = SimulatedClock()
+        seed: UInt64, capacityBytes: Int? = nil, scheduling: Scheduling = .inOrder,
+        clock: SimulatedClock = SimulatedClock()
     ) {
         self.seed = seed
+        self.scheduling = scheduling
         simulatedClock = clock
-        thread = SimulatedExecutor()
+        thread = SimulatedExecutor(scheduling, seed: seed)
         taskThread = SimulatedTaskExecutor(thread)
         var kernel = SimulatedKernel(seed: seed)
         kernel.disk.capacityBytes = capacityBytes
         state = Mutex(State(kernel: kernel))
+    }
+
+    /// Runs a program on the storage's one thread, with the tasks that it starts as children and the
+    /// actors that have no executor of their own, so that the same seed gives the same run: the same
+    /// interleavings, the same operations, the same ``traceHash``.
+    ///
+    /// What leaves the thread does not repeat: detached tasks, tasks made with `Task`, but for those
+    /// of an actor of this storage, and everything that waits for real time.
+    public func run<Value: Sendable>(
+        _ body: @Sendable () async throws -> Value
+    ) async rethrows -> Value {
+        try await withTaskExecutorPreference(taskThread) { try await body() }
     }
 
     func withKernel<Value>(
@@ -58,6 +77,11 @@ public final class SimulatedStorage: Sendable {
         _ kinds: [OperationKind], _ path: StoragePath,
         _ body: @escaping @Sendable (inout SimulatedKernel) throws(StorageError) -> Void
     ) async throws(StorageError) {
+        if scheduling == .bySeed {
+            await withCheckedContinuation { continuation in
+                thread.run { continuation.resume() }
+            }
+        }
         let apply: @Sendable (inout SimulatedKernel) -> HeldCompletions.Outcome = { kernel in
             Result { () throws(StorageError) in try body(&kernel) }
         }

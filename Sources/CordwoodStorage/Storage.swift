@@ -37,6 +37,9 @@ public protocol Storage: Sendable {
     /// The clock that stamps records; simulated storages inject their own.
     var clock: any WallClock { get }
 
+    /// A random number other than 0, to tell files apart; simulated storages give them by seed.
+    func randomIdentity() -> UInt64
+
     /// Opens a regular file. A symbolic link, a directory, a FIFO or a device is refused.
     func open(_ path: StoragePath, _ mode: OpenMode) async throws(StorageError) -> File
 
@@ -51,6 +54,10 @@ public protocol Storage: Sendable {
 
     /// Removes a file.
     func remove(_ path: StoragePath) async throws(StorageError)
+
+    /// Removes an empty directory; throws ``StorageError/Code/notEmpty`` for another. Like that of a
+    /// file its removal is durable by the sync of the directory that holds it.
+    func removeDirectory(_ path: StoragePath) async throws(StorageError)
 
     /// Makes the entries of a directory durable: creations, renames and removals in it so far.
     func syncDirectory(_ path: StoragePath) async throws(StorageError)
@@ -67,6 +74,11 @@ public protocol Storage: Sendable {
     func offload<Value: Sendable, Failure: Error>(
         _ work: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value
+}
+
+extension Storage {
+    /// The system's.
+    public func randomIdentity() -> UInt64 { .random(in: 1...UInt64.max) }
 }
 
 /// An open file of a ``Storage``. Closed by ``close()``, or when released.

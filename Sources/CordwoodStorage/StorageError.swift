@@ -11,6 +11,8 @@ public struct StorageError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let exists = Code(description: "already exists")
         /// A link, directory, FIFO or device where a regular file is expected, or the reverse.
         public static let wrongKind = Code(description: "wrong kind of file")
+        /// A directory that is to be removed holds something.
+        public static let notEmpty = Code(description: "not empty")
         /// Another process, or another storage of this one, holds the lock.
         public static let locked = Code(description: "locked by another holder")
         /// The device is full. Nothing may be assumed of the ranges being written.

@@ -20,7 +20,7 @@ final class Catalog<S: Storage> {
     private init(_ log: EditLog<S.File>) { self.log = log }
 
     static func create(_ path: StoragePath, on storage: S) async throws(LogError) -> Catalog {
-        let identity = UInt64.random(in: 1...UInt64.max)
+        let identity = storage.randomIdentity()
         return Catalog(
             try await EditLog.create(
                 path, on: storage, kind: .catalog, identity: identity, edits: []))

@@ -31,8 +31,6 @@ struct PartitionRecovery<S: Storage> {
         self.configuration = configuration
     }
 
-    private static var manifestName: String { "manifest" }
-
     /// Opens the log in the directory, or creates an empty one with `newLogID`.
     mutating func open(newLogID: UInt64) async throws(LogError) -> Opened {
         let names: [String]
@@ -40,13 +38,13 @@ struct PartitionRecovery<S: Storage> {
         do throws(StorageError) {
             try await createDirectory()
             names = try await storage.entries(of: directory).map(\.name)
-            path = try directory.appending(Self.manifestName)
+            path = try directory.appending(SegmentFiles.manifestName)
             // It never held anything.
             if names.contains(SegmentFiles.spareName) {
                 try await storage.remove(SegmentFiles.spare(in: directory))
             }
         } catch { throw LogError(error, while: "opening \(directory)") }
-        if !names.contains(Self.manifestName) {
+        if !names.contains(SegmentFiles.manifestName) {
             return try await create(path, names: names, logID: newLogID)
         }
         var manifest = Manifest()

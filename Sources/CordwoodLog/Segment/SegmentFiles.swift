@@ -44,6 +44,21 @@ enum SegmentFiles {
         return SegmentID(name: name.dropLast(4))
     }
 
+    /// Whether a file with that name is a log's, finished or on its way.
+    static func isOfALog(_ name: String) -> Bool {
+        let finished = name.hasSuffix(stagedSuffix) ? name.dropLast(stagedSuffix.count) : name[...]
+        if finished == manifestName || finished == spareName { return true }
+        let suffixes = [".log", ".index", ".timeindex", ".txnindex", ".snapshot"]
+        return suffixes.contains { finished.hasSuffix($0) }
+            && SegmentID(name: finished.prefix { $0 != "." }) != nil
+    }
+
+    /// The list of a log's segments.
+    static let manifestName = "manifest"
+
+    /// What the name of a file ends with until it is whole.
+    private static let stagedSuffix = ".new"
+
     /// The offset that a producer snapshot's name states; nil for another file.
     static func offset(ofSnapshotNamed name: String) -> Int64? {
         guard name.hasSuffix(".snapshot"), let id = SegmentID(name: name.dropLast(9)),

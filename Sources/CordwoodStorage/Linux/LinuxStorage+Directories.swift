@@ -38,6 +38,13 @@ extension LinuxStorage {
         }
     }
 
+    public func removeDirectory(_ path: StoragePath) async throws(StorageError) {
+        try await fileWorkers.run { [resolver] () throws(StorageError) in
+            let (directory, name) = try resolver.openParent(of: path, operation: "rmdir")
+            try check(path, "rmdir") { unlinkat(directory.number, name, AT_REMOVEDIR) }
+        }
+    }
+
     public func syncDirectory(_ path: StoragePath) async throws(StorageError) {
         try await fileWorkers.run { [resolver] () throws(StorageError) in
             let directory = try resolver.openDirectory(path)

@@ -21,6 +21,7 @@ extension StorageError {
         switch number {
         case ENOENT: .notFound
         case EEXIST: .exists
+        case ENOTEMPTY: .notEmpty
         case ENOSPC, EDQUOT: .noSpace
         // ENXIO is how the kernel refuses to open a FIFO without a reader, or a socket.
         case ELOOP, ENOTDIR, EISDIR, ENXIO: .wrongKind
