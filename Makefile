@@ -9,6 +9,10 @@ ROUNDS ?= 200
 WORD ?= ocean
 BENCH_ARGUMENTS ?= log --directory .build/bench --seconds 10
 
+# How much of the table of faults, in percent; how long a soak.
+FAULTS_SCALE ?= 100
+HOURS ?= 1
+
 KAFKA_VENV = .build/kafka-python
 
 # ROUNDS means the kill test's by default; for measuring three are enough. The shell of make has a
@@ -22,7 +26,8 @@ C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/
 	'Benchmarks/*.c' 'Benchmarks/*.h')
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
-.PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding bench peers bench-log format lint docs
+.PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding \
+	faults soak mutants fuzz sanitize bench peers bench-log format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +72,27 @@ test-kafka: deps ## Hold our record batches against kafka-python: each reads wha
 
 test-embedding: deps ## Build and run the README's example in a package of its own, without the command's dependencies
 	Tests/Scripts/test-embedding.sh
+
+faults: deps ## Hurt databases on this kernel, FAULTS_SCALE=100 % as often as the table in docs/durability.md says (needs root)
+	@.ci/dependencies python faults
+	swift build -c release --product cordwood-workload --quiet
+	Tests/Faults/run.sh --scale $(FAULTS_SCALE)
+
+soak: deps ## The same and new seeds, over and over, for HOURS=1
+	@.ci/dependencies python faults
+	swift build -c release --product cordwood-workload --quiet
+	swift build -c release -Xswiftc -enable-testing --build-tests --scratch-path .build/testable
+	Tests/Faults/run.sh --hours $(HOURS)
+
+mutants: deps ## Break durability in each way of the table, and see the tests notice (MUTANTS="name ...")
+	@.ci/dependencies python
+	python3 Tests/Faults/mutants.py --root . --json .build/mutants.json $(if $(MUTANTS),--only $(MUTANTS))
+
+fuzz: deps ## Feed random bytes to everything that reads bytes, SECONDS=120 for each target
+	Tests/Faults/fuzz.sh $(or $(SECONDS),120)
+
+sanitize: deps ## Run every Swift test under the address sanitizer and the thread sanitizer
+	Tests/Faults/sanitize.sh
 
 bench: deps ## Measure: BENCH_ARGUMENTS="log ..." or "vectors ..."
 	swift run -c release --package-path Benchmarks cordwood-bench $(BENCH_ARGUMENTS)

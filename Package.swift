@@ -99,6 +99,13 @@ let package = Package(
             resources: [.copy("Resources")], swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "FaultWorkloads", dependencies: ["Cordwood", "CordwoodSimulation"],
+            path: "Tests/FaultWorkloads", swiftSettings: strict),
+        .executableTarget(
+            name: "cordwood-workload",
+            dependencies: ["Cordwood", "CordwoodSimulation", "FaultWorkloads"],
+            path: "Tests/CordwoodWorkload", swiftSettings: strict),
         .testTarget(
             name: "CordwoodStorageTests", dependencies: ["CordwoodStorage", "TestSupport"],
             swiftSettings: strict),
@@ -133,6 +140,20 @@ let package = Package(
         .testTarget(
             name: "CordwoodCLITests", dependencies: ["Cordwood", "CordwoodCLI", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodFaultTests",
+            dependencies: ["Cordwood", "CordwoodSimulation", "FaultWorkloads"],
+            swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )
+
+// The fuzz targets see the insides of the library, and have no `main` but libFuzzer's: see
+// `make fuzz`, which sets this.
+if Context.environment["CORDWOOD_FUZZING"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "cordwood-fuzz",
+            dependencies: ["Cordwood", "CordwoodLog", "CordwoodVectors", "CordwoodSimulation"],
+            path: "Tests/CordwoodFuzz", swiftSettings: strict))
+}

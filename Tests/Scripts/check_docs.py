@@ -3,6 +3,7 @@
 
 - Every link in a Markdown file leads to a file, and to a heading of it, that exists.
 - Every `make X` in a document is a job of the Makefile, and CI runs it or has a reason not to.
+- An example between marks is, word for word, what stands between such marks in a test.
 - Every command in a ```sh block that names `cordwood` runs, block after block, in an empty folder.
 """
 
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Jobs that CI leaves out, and why.
@@ -20,11 +22,16 @@ NOT_IN_CI = {
     "bench": "a measurement on a shared machine is noise",
     "peers": "a measurement on a shared machine is noise",
     "bench-log": "a measurement on a shared machine is noise",
+    "mutants": "an hour of tests; durability.md has the last table",
+    "sanitize": "the whole suite twice, at a tenth of its speed",
+    "soak": "hours",
     "format": "CI runs lint, which fails where format would change something",
     "build": "CI builds for debugging with the tests, and optimised for the demo",
     "help": "prints the list of jobs",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Documents with an example, and the test that it is taken from.
+EXAMPLES = {"docs/simulation.md": "Tests/CordwoodSimulationTests/ExampleTests.swift"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -65,6 +72,18 @@ def broken_jobs(document, jobs, ci):
             yield f"make {job}: .ci/run does not run it"
 
 
+def wrong_example(document):
+    source = EXAMPLES.get(str(document.relative_to(ROOT)))
+    if not source:
+        return
+    test = re.search(r"// example:begin\n(.*?)\n *// example:end", (ROOT / source).read_text(), re.DOTALL)
+    shown = re.search(
+        r"<!-- example:begin -->\n```swift\n(.*?)\n```\n<!-- example:end -->", document.read_text(),
+        re.DOTALL)
+    if not test or not shown or textwrap.dedent(test[1]) != shown[1]:
+        yield f"its example is not that of {source}"
+
+
 def code(document):
     """What stands in fences and in backquotes: prose may make do with words."""
     text = document.read_text()
@@ -101,7 +120,7 @@ def main():
     problems = []
     for document in documents():
         found = [*broken_links(document), *broken_jobs(document, jobs, ci),
-                 *run_blocks(document, command)]
+                 *wrong_example(document), *run_blocks(document, command)]
         problems += [f"{document.relative_to(ROOT)}: {problem}" for problem in found]
     print("\n".join(problems) or f"{len(documents())} documents: links resolve, jobs exist")
     return 1 if problems else 0

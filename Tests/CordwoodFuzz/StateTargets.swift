@@ -1,0 +1,71 @@
+import CordwoodStorage
+
+@testable import Cordwood
+@testable import CordwoodLog
+@testable import CordwoodVectors
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+extension FuzzTarget {
+    /// Edits of manifests and catalogs: a length byte and a payload each, applied one after the other.
+    static let edits = FuzzTarget(name: "edits") { input in
+        _ = EditFrame.mayHaveFrame(input, behind: 0, sequence: 0)
+        _ = try? EditFrame.checkHeader(input, kind: .segments, path: .root)
+        var manifest = Manifest()
+        var rest = input[...]
+        while let length = rest.popFirst() {
+            let payload = [UInt8](rest.prefix(Int(length)))
+            rest = rest.dropFirst(Int(length))
+            _ = CatalogEdit(payload)
+            guard let edit = SegmentEdit(payload), (try? manifest.apply(edit)) != nil else {
+                continue
+            }
+            precondition(SegmentEdit(edit.encode()) == edit, "an edit reads back as another")
+        }
+        var again = Manifest()
+        for edit in manifest.snapshot() {
+            guard (try? again.apply(edit)) != nil else {
+                preconditionFailure("a manifest refuses its own snapshot")
+            }
+        }
+    }
+
+    /// Records of the database's own topics and of collections, and snapshots of folds.
+    static let state = FuzzTarget(name: "state") { input in
+        guard let first = input.first else { return }
+        let rest = input.dropFirst()
+        let cut = min(Int(first), rest.count)
+        let record = StoredRecord(
+            offset: 1, timestamp: 1, key: [UInt8](rest.prefix(cut)),
+            value: [UInt8](rest.dropFirst(cut)), headers: [])
+        _ = try? OffsetRecord(record)
+        _ = try? TransactionRecord(record)
+        _ = ControlRecord(key: record.key, value: record.value)
+        _ = try? PointCodec.point(of: record, dimensions: 3)
+        _ = try? FoldSnapshot(MemoryBlock(copying: [UInt8](input)))
+    }
+
+    private static let folder: String = {
+        var template = Array("/tmp/cordwood-fuzz-XXXXXX".utf8CString)
+        guard let path = template.withUnsafeMutableBufferPointer({ mkdtemp($0.baseAddress!) })
+        else { fatalError("no folder for files: \(errno)") }
+        return String(cString: path)
+    }()
+
+    /// A file of vectors, in the format that its first byte chooses.
+    static let vectors = FuzzTarget(name: "vectors") { input in
+        guard let first = input.first else { return }
+        let path = folder + "/file." + ["npy", "fvecs", "bvecs", "ivecs"][Int(first) % 4]
+        guard let file = fopen(path, "wb") else { fatalError("cannot write \(path)") }
+        fwrite(input.baseAddress! + 1, 1, input.count - 1, file)
+        fclose(file)
+        guard let vectors = try? VectorFile.open(path) else { return }
+        let rows = 0..<min(vectors.rows, 64)
+        var row = [Float](repeating: 0, count: rows.count * min(vectors.dimensions, 4096))
+        if vectors.dimensions <= 4096 { try? vectors.readRows(rows, into: &row) }
+    }
+}

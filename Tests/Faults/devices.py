@@ -1,0 +1,130 @@
+"""Loop devices, mounts and the means to make them fail; everything is taken down again."""
+
+import atexit
+import fcntl
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# _IOR('X', 125, __u32) and the flag that leaves out the last flush of the journal.
+FS_IOC_SHUTDOWN = 0x8004587D
+NO_LOG_FLUSH = 2
+
+
+class Unavailable(Exception):
+    """A means that this machine does not have."""
+
+
+def run(*words, check=True):
+    done = subprocess.run(
+        [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    if check and done.returncode != 0:
+        raise OSError(f"{' '.join(map(str, words))}: {done.stderr.decode(errors='replace').strip()}")
+    return done
+
+
+class Undo:
+    """What is to be taken down, latest first; also when the program is interrupted or fails."""
+
+    def __init__(self):
+        self.actions = []
+        atexit.register(self.all)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+    def add(self, action):
+        self.actions.append(action)
+        return action
+
+    def one(self, action):
+        """Does one action now instead of later."""
+        self.actions.remove(action)
+        action()
+
+    def all(self):
+        while self.actions:
+            try:
+                self.actions.pop()()
+            except Exception as error:
+                print(f"taking down: {error}", file=sys.stderr)
+
+
+UNDO = Undo()
+
+
+def scratch(prefix, parent=None):
+    """A folder that goes with the program."""
+    folder = Path(tempfile.mkdtemp(prefix=f"cordwood-{prefix}-", dir=parent))
+    UNDO.add(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return folder
+
+
+def need(*commands):
+    for command in commands:
+        if not shutil.which(command):
+            raise Unavailable(f"no {command}")
+    if os.geteuid() != 0:
+        raise Unavailable("not root")
+
+
+class Loop:
+    """A loop device over a file or device."""
+
+    def __init__(self, backing):
+        self.device = run("losetup", "-f", "--show", backing).stdout.decode().strip()
+        self.detach = UNDO.add(lambda: run("losetup", "-d", self.device, check=False))
+
+    def close(self):
+        UNDO.one(self.detach)
+
+
+class Mount:
+    """A file system on a device, mounted."""
+
+    def __init__(self, device, folder, *options):
+        run("mount", *options, device, folder)
+        self.folder = Path(folder)
+        self.down = UNDO.add(self._unmount)
+
+    def _unmount(self):
+        # Somebody's dying process may hold it for a moment.
+        for _ in range(200):
+            if run("umount", self.folder, check=False).returncode == 0:
+                return
+            time.sleep(0.01)
+        run("umount", "-l", self.folder)
+
+    def close(self):
+        UNDO.one(self.down)
+
+    def cut_power(self):
+        """The file system loses what it has not written, its journal's tail included."""
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, FS_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(descriptor)
+
+
+def make_image(path, megabytes, kind="ext4"):
+    """A file system in a sparse file."""
+    with open(path, "wb") as file:
+        file.truncate(megabytes << 20)
+    if kind == "ext4":
+        options = ["-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]
+    else:
+        options = ["-q", "-f"]
+    run(f"mkfs.{kind}", *options, path)
+
+
+def drop_caches():
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("3\n")

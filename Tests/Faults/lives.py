@@ -1,0 +1,121 @@
+"""The lives of one database, and the oracle: every event of the workload, kept out of its reach."""
+
+import os
+import random
+import subprocess
+import threading
+import time
+
+WORKLOADS = ("append", "roll", "compact", "transaction", "collection")
+KILLED, POWER_CUT = 1, 2
+CHECK_SECONDS = 120
+LONGEST_LIFE_SECONDS = 5
+
+
+class Broken(Exception):
+    """A promise that was not kept."""
+
+
+class Lives:
+    """One database. `directory` is where it lies while a life or a check runs."""
+
+    def __init__(self, binary, workload, directory, seed, io="uring"):
+        self.binary = binary
+        self.workload = workload
+        self.directory = directory
+        self.random = random.Random(seed)
+        self.environment = dict(os.environ, CORDWOOD_IO=io)
+        self.events = []
+        self.next = 1
+        self.acknowledged = 0
+        self.survivors = 0
+        self.stamp = None
+        self.stamps = []
+
+    def start(self, levels="durable,durable,written", rounds=None):
+        """Begins a life; its events are read as they come."""
+        words = [
+            self.binary, "work", self.workload, self.directory,
+            "--seed", self.random.getrandbits(63), "--from", self.next,
+            "--writers", self.random.choice([1, 2, 4, 8]), "--levels", levels]
+        if rounds:
+            words += ["--rounds", rounds]
+        self.process = subprocess.Popen(
+            [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=self.environment)
+        self.heard = 0
+        self.reader = threading.Thread(target=self._listen)
+        self.reader.start()
+
+    def _listen(self):
+        pending = b""
+        while chunk := os.read(self.process.stdout.fileno(), 1 << 16):
+            # Taken after the events came: what they say was true no later than this.
+            mark = self.stamp() if self.stamp else None
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                self.events.append(line)
+                self.stamps.append(mark)
+                self._count(line)
+
+    def _count(self, line):
+        """No number is used twice, also by a life that begins before anything was checked."""
+        word, *numbers = line.split()
+        if word in (b"ack", b"ended"):
+            self.heard += 1
+        elif word == b"send":
+            self.next = max(self.next, int(numbers[1]), int(numbers[4]) + 1)
+        elif word == b"ending":
+            self.next = max(self.next, int(numbers[0]) + 1)
+
+    def wait(self):
+        """Until a random number of acknowledgements is heard, and a little longer."""
+        wanted = self.random.choice([0, 1, 3, 10, 30, 100])
+        deadline = time.monotonic() + LONGEST_LIFE_SECONDS
+        while self.heard < wanted and time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.0005)
+        time.sleep(self.random.random() * self.random.choice([0, 0.002, 0.02]))
+
+    def end(self, outage):
+        """After the process was killed or has failed: what it said is all that it will say."""
+        self.process.wait(timeout=CHECK_SECONDS)
+        self.reader.join()
+        complaint = self.process.stderr.read().decode(errors="replace")
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.acknowledged += self.heard
+        self.note(f"outage {outage}")
+        return self.process.returncode, complaint
+
+    def note(self, line):
+        self.events.append(line.encode())
+        self.stamps.append(self.stamp() if self.stamp else None)
+
+    def kill(self):
+        self.process.kill()
+        code, complaint = self.end(KILLED)
+        if code != -9:
+            raise Broken(f"the workload ended with {code} before it was killed: {complaint}")
+
+    def check(self, events=None, keep=True):
+        """Holds the database against what is known; what it finds is known from then on."""
+        given = b"\n".join(self.events if events is None else events) + b"\n"
+        try:
+            done = subprocess.run(
+                [str(self.binary), "check", self.workload, str(self.directory)],
+                input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=self.environment, timeout=CHECK_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise Broken(f"the check did not end: {error.stderr}")
+        complaint = done.stderr.decode(errors="replace").strip()
+        if done.returncode != 0:
+            raise Broken(f"check ended with {done.returncode}: {complaint}")
+        words = complaint.split()[-4:]
+        if keep:
+            for line in done.stdout.splitlines():
+                self.note(line.decode())
+            self.survivors = int(words[1])
+            self.next = max(self.next, int(words[3]))
+        return int(words[1])

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Breaks what durability stands on, one piece at a time, and demands that the tests notice.
+
+A copy of the sources gets all the mutations at once, each behind a check of an environment variable,
+so that one build serves all. A mutation whose text is not found, once, is an error: the table must
+follow the code. A test run that passes with a mutation on is a survivor, and fails the job.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SUITE_SECONDS = 600
+
+SWITCH = '''#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+private let chosenMutant = getenv("CORDWOOD_MUTANT").map { String(cString: $0) }
+
+/// Whether the code is to be broken in this way.
+package func isMutant(_ name: String) -> Bool { chosenMutant == name }
+'''
+
+
+@dataclass
+class Mutant:
+    name: str
+    what: str
+    file: str
+    old: str
+    new: str
+    # Suites that are to notice it, as `swift test --filter` has it.
+    suites: str = "OperationFaultTests|RandomFaultTests|PartitionLogCrashTests"
+
+
+LOG = "Sources/CordwoodLog/"
+ACTIVE = LOG + "Segment/ActiveSegment.swift"
+EDITS = LOG + "Manifest/EditLog.swift"
+ENDING = "Sources/Cordwood/Transactions/TransactionCoordinator+Ending.swift"
+
+MUTANTS = [
+    Mutant("skip-sync", "a durable group is written and not synced", ACTIVE,
+           "Self.slot(watermark, of: header)], thenSync: sync)",
+           'Self.slot(watermark, of: header)], thenSync: sync && !isMutant("skip-sync"))'),
+    Mutant("retry-sync", "a sync that failed is tried again, and then believed", ACTIVE,
+           "        try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)\n",
+           "        do throws(StorageError) {\n"
+           "            try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)\n"
+           "        } catch {\n"
+           '            guard isMutant("retry-sync"), error.operation == "fdatasync" else { throw error }\n'
+           "            try await file.sync()\n"
+           "        }\n"),
+    Mutant("early-ack", "a group is acknowledged before it is written", LOG + "PartitionLog.swift",
+           "            let start = observer?.now()\n            try await active.write(",
+           '            let start = observer?.now()\n'
+           '            if isMutant("early-ack") {\n'
+           "                tell(group)\n"
+           "                for index in group.entries.indices { group.entries[index].waiter = nil }\n"
+           "            }\n"
+           "            try await active.write("),
+    Mutant("skip-segment-name", "the name of a new segment is not synced", ACTIVE,
+           "        do throws(StorageError) { try await storage.syncDirectory(directory) } catch {",
+           '        do throws(StorageError) {\n'
+           '            if !isMutant("skip-segment-name") { try await storage.syncDirectory(directory) }\n'
+           "        } catch {",
+           "OperationFaultTests|PartitionLogDamageTests|PartitionLogCrashTests"),
+    Mutant("skip-roll-names", "the names of a roll's files are not synced", LOG + "PartitionLog+Roll.swift",
+           "        if includingLast { try await storage.syncDirectory(directory) }",
+           '        if includingLast, !isMutant("skip-roll-names") {\n'
+           "            try await storage.syncDirectory(directory)\n        }"),
+    Mutant("skip-manifest-name", "the name of a manifest that was written anew is not synced", EDITS,
+           "        try await storage.rename(staged, to: path)\n"
+           "        try await storage.syncDirectory(path.parent)",
+           "        try await storage.rename(staged, to: path)\n"
+           '        if !isMutant("skip-manifest-name") { try await storage.syncDirectory(path.parent) }'),
+    Mutant("skip-edit-sync", "an edit of the manifest is not synced before it takes effect", EDITS,
+           "            try await file.write([write], thenSync: true)",
+           '            try await file.write([write], thenSync: !isMutant("skip-edit-sync"))'),
+    Mutant("no-crc", "the checksum of a batch is not looked at", LOG + "Segment/SegmentCursor.swift",
+           "        guard found == header.checksum else {",
+           '        guard found == header.checksum || isMutant("no-crc") else {',
+           "PartitionLogCrashTests|PartitionLogDamageTests|TailScanTests"),
+    Mutant("no-chain", "the chain, which covers the batches' headers, is not looked at",
+           LOG + "Segment/Landmark.swift",
+           "            && (!withChain || (chain ?? cursor.chain) == cursor.chain)",
+           '            && (!withChain || isMutant("no-chain")\n'
+           "                || (chain ?? cursor.chain) == cursor.chain)",
+           "PartitionLogDamageTests|TailScanTests|SegmentReaderTests"),
+    Mutant("eager-watermark", "the watermark claims the group that is written with it", ACTIVE,
+           "            sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,",
+           '            sequence: watermarkSequence, durable: isMutant("eager-watermark") ? newEnd : durable,\n'
+           "            groupEnd: newEnd.position,"),
+    Mutant("keep-tail", "what a crash tore is left behind the end", ACTIVE,
+           "        try await stopWork()\n        try await file.truncate(to: end.position)",
+           "        try await stopWork()\n"
+           '        if !isMutant("keep-tail") { try await file.truncate(to: end.position) }'),
+    Mutant("trust-tail", "what recovery read behind the watermark is not written anew", ACTIVE,
+           "        var position = min(trusted, stop)",
+           '        var position = isMutant("trust-tail") ? stop : min(trusted, stop)'),
+    Mutant("cut-damage", "damage below the watermark is taken for a torn tail",
+           LOG + "Recovery/TailScan.swift",
+           "                if isBelowDurable {\n                    quarantineBelowDurable(rest)",
+           '                if isBelowDurable, !isMutant("cut-damage") {\n'
+           "                    quarantineBelowDurable(rest)",
+           "PartitionLogDamageTests|TailScanTests"),
+    Mutant("trust-index", "a page of an index is believed whatever its checksum",
+           LOG + "Index/IndexPage.swift",
+           "            checksum == self.checksum(of: bytes, at: checksumPosition),",
+           "            checksum == self.checksum(of: bytes, at: checksumPosition)\n"
+           '                || isMutant("trust-index"),',
+           "IndexPageTests|IndexFileTests|PartitionLogDamageTests"),
+    Mutant("unsynced-seal", "a segment is sealed before its records are on the medium", ACTIVE,
+           "        try await file.sync()\n        noteDurable(end, times)",
+           '        if !isMutant("unsynced-seal") { try await file.sync() }\n'
+           "        noteDurable(end, times)",
+           "OperationFaultTests|RandomFaultTests|PartitionLogCrashTests"),
+    Mutant("early-unlink", "files go before the manifest's edit is durable",
+           LOG + "Manifest/ManifestStore.swift",
+           "        try await file.append(edits.map { $0.encode() })\n        manifest = next",
+           '        if isMutant("early-unlink") {\n'
+           "            manifest = next\n            _ = await removeGarbage()\n        }\n"
+           "        try await file.append(edits.map { $0.encode() })\n        manifest = next",
+           "OperationFaultTests|CompactionCrashTests"),
+    Mutant("early-commit", "a transaction is decided before its records are on the medium", ENDING,
+           "            if marker == .commit {\n                let failures = await inEach(next.partitions)",
+           '            if marker == .commit, !isMutant("early-commit") {\n'
+           "                let failures = await inEach(next.partitions)",
+           "OperationFaultTests|RandomFaultTests|TransactionTests"),
+    Mutant("undecided-commit", "the markers are written before the decision is on the medium", ENDING,
+           "            try await write(id, entry, next)\n            entry.told = []",
+           '            if isMutant("undecided-commit") {\n'
+           "                entry.state = next\n"
+           "                try await finish(id, entry)\n"
+           "                return\n            }\n"
+           "            try await write(id, entry, next)\n            entry.told = []",
+           "OperationFaultTests|RandomFaultTests|TransactionTests"),
+    Mutant("no-poison", "a log goes on after a write that failed", LOG + "PartitionLog+FullDisk.swift",
+           "        failure = reason\n        stopProbe()",
+           '        if !isMutant("no-poison") { failure = reason }\n        stopProbe()',
+           "PartitionLogCrashTests|OperationFaultTests"),
+]
+
+
+def mutate(root, copy):
+    """Copies the sources and puts all mutations in."""
+    for name in ("Sources", "CKernels", "Tests", "Package.swift"):
+        source, target = root / name, copy / name
+        if source.is_dir():
+            subprocess.run(
+                ["rsync", "-a", "--delete", "--exclude=.build", f"{source}/", f"{target}/"],
+                check=True)
+        else:
+            shutil.copy2(source, target)
+    (copy / "Sources/CordwoodStorage/Mutants.swift").write_text(SWITCH)
+    for mutant in MUTANTS:
+        path = copy / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            sys.exit(f"{mutant.name}: its text is {text.count(mutant.old)} times in {mutant.file}, "
+                     "expected once; the table of mutants must follow the code")
+        path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def swift(copy, *words, environment=None, seconds=None):
+    return subprocess.run(
+        ["swift", *words], cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=environment, timeout=seconds)
+
+
+def noticed(copy, mutant):
+    """The tests that fail with the mutation on; None where the run did not end."""
+    environment = dict(os.environ, CORDWOOD_MUTANT=mutant.name if mutant else "")
+    suites = mutant.suites if mutant else "|".join(sorted({m.suites for m in MUTANTS}))
+    try:
+        done = swift(
+            copy, "test", "-c", "release", "-Xswiftc", "-enable-testing", "--skip-build",
+            "--filter", suites, environment=environment, seconds=SUITE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    text = done.stdout.decode(errors="replace")
+    if not re.search(r"Test run with [1-9]", text) and done.returncode == 0:
+        sys.exit(f"no test matches {suites}")
+    failed = re.findall(r"Test (\w+)\([^)]*\)[^\n]* failed after", text)
+    if done.returncode != 0 and not failed:
+        failed = [f"ended with {done.returncode}"]
+    return sorted(set(failed)) if done.returncode != 0 else []
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    copy = arguments.root / ".build/mutants"
+    copy.mkdir(parents=True, exist_ok=True)
+    mutate(arguments.root, copy)
+    built = swift(copy, "build", "--build-tests", "-c", "release", "-Xswiftc", "-enable-testing")
+    if built.returncode != 0:
+        sys.exit(built.stdout.decode(errors="replace"))
+    rows, survivors = [], 0
+    for mutant in MUTANTS:
+        if arguments.only and mutant.name not in arguments.only:
+            continue
+        began = time.monotonic()
+        tests = noticed(copy, mutant)
+        caught = tests is None or bool(tests)
+        survivors += not caught
+        by = "hangs" if tests is None else ", ".join(tests)
+        rows.append({"name": mutant.name, "what": mutant.what, "by": by, "caught": caught})
+        print(f"{mutant.name}: {'caught by ' + by if caught else 'SURVIVED'} "
+              f"({time.monotonic() - began:.0f} s)", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

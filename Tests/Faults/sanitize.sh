@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every Swift test under the address sanitizer, with undefined behaviour of the C kernels trapped, and
+# under the thread sanitizer.
+#
+# usage: Tests/Faults/sanitize.sh [address] [thread]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+kinds=("$@")
+((${#kinds[@]} > 0)) || kinds=(address thread)
+for kind in "${kinds[@]}"; do
+    printf '\n=== %s sanitizer\n' "$kind"
+    case $kind in
+    address)
+        # Leaks are not looked for: Swift's runtime keeps what it allocates once.
+        ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/address \
+            -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=all
+        ;;
+    thread)
+        TSAN_OPTIONS="suppressions=$PWD/Tests/Faults/thread.supp halt_on_error=1" \
+            swift test --sanitize=thread --scratch-path .build/thread
+        ;;
+    *)
+        echo "unknown sanitizer '$kind': expected address or thread" >&2
+        exit 64
+        ;;
+    esac
+done
