@@ -22,7 +22,7 @@ NOT_IN_CI = {
     "bench": "a measurement on a shared machine is noise",
     "peers": "a measurement on a shared machine is noise",
     "bench-log": "a measurement on a shared machine is noise",
-    "mutants": "an hour of tests; durability.md has the last table",
+    "mutants": "half an hour of tests",
     "sanitize": "the whole suite twice, at a tenth of its speed",
     "soak": "hours",
     "format": "CI runs lint, which fails where format would change something",
