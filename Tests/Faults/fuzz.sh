@@ -22,13 +22,14 @@ binary=$(swift build -c release --scratch-path "$scratch" --show-bin-path)/cordw
 for target in "${targets[@]}"; do
     corpus=$scratch/corpus/$target
     mkdir -p "$corpus" "$scratch/crashes"
-    seeds=Tests/CordwoodFuzz/corpus/$target
+    corpora=("$corpus")
+    [[ -d Tests/CordwoodFuzz/corpus/$target ]] && corpora+=("Tests/CordwoodFuzz/corpus/$target")
     printf '\n=== fuzzing %s for %d s\n' "$target" "$seconds"
     # A run that hangs is one that failed: the input that hung is kept as well. Leaks are not looked for:
     # threads that end behind the fuzzer's back, and what Swift keeps for ever, would be taken for some.
     CORDWOOD_FUZZ_TARGET=$target timeout -k 10 $((seconds + 60)) "$binary" \
         -max_total_time="$seconds" -timeout=20 -detect_leaks=0 -rss_limit_mb=2048 -max_len=65536 \
         -print_final_stats=1 -artifact_prefix="$scratch/crashes/$target-" \
-        "$corpus" $([[ -d $seeds ]] && echo "$seeds") 2>&1 |
+        "${corpora[@]}" 2>&1 |
         grep -E 'stat::|ERROR|SUMMARY|Test unit|Fatal|DONE' || { echo "$target FAILED"; exit 1; }
 done
