@@ -62,7 +62,9 @@ extension FuzzTarget {
         let points = try await database.collection(
             "points", CollectionConfiguration(dimensions: 3, metric: .l2))
         for id in UInt64(0)..<10 {
-            _ = try await points.upsert([Point(id: id, vector: [Float(id), 1, 2], payload: ["a": "b"])])
+            _ = try await points.upsert([
+                Point(id: id, vector: [Float(id), 1, 2], payload: ["a": "b"])
+            ])
         }
         try await database.close()
     }

@@ -11,7 +11,7 @@ shift
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=(batch codec segment index edits state vectors settings database)
 
-export CORDWOOD_FUZZING=1 SWIFT_BACKTRACE=enable=no
+export CORDWOOD_FUZZING=1 SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0
 scratch=.build/fuzzing
 # Release, so that it is fast; with checks of overflow and bounds, as every build has them.
 swift build -c release --scratch-path "$scratch" --product cordwood-fuzz \
@@ -28,7 +28,7 @@ for target in "${targets[@]}"; do
     # A run that hangs is one that failed: the input that hung is kept as well. Leaks are not looked for:
     # threads that end behind the fuzzer's back, and what Swift keeps for ever, would be taken for some.
     CORDWOOD_FUZZ_TARGET=$target timeout -k 10 $((seconds + 60)) "$binary" \
-        -max_total_time="$seconds" -timeout=20 -detect_leaks=0 -rss_limit_mb=2048 -max_len=65536 \
+        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
         -print_final_stats=1 -artifact_prefix="$scratch/crashes/$target-" \
         "${corpora[@]}" 2>&1 |
         grep -E 'stat::|ERROR|SUMMARY|Test unit|Fatal|DONE' || { echo "$target FAILED"; exit 1; }
