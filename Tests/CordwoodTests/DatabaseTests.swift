@@ -45,4 +45,34 @@ import Testing
         #expect(try await topic.verify().isSound)
         try await again.close()
     }
+
+    /// Whatever it was used for, a database that was closed and released keeps nothing.
+    @Test func aClosedDatabaseIsLetGoOf() async throws {
+        weak var kept: SimulatedStorage?
+        func use() async throws {
+            let storage = SimulatedStorage(seed: 1)
+            kept = storage
+            let database = try await Database.open(on: storage)
+            let topic = try await database.topic("orders", .init(partitions: 2))
+            _ = try await topic.append([Record("a"), Record("b", key: "k")])
+            let producer = try await database.producer(transactionalID: "t")
+            let group = try await database.consumerGroup("g")
+            let consumer = try group.consumer(of: topic, .init(following: false))
+            for try await _ in consumer {}
+            try await producer.begin()
+            try await producer.append([Record("c")], to: topic)
+            try await producer.commitOffsets(of: consumer)
+            try await producer.commit()
+            let collection = try await database.collection(
+                "points", .init(dimensions: 2, metric: .l2))
+            _ = try await collection.upsert([Point(id: 1, vector: [1, 2])])
+            _ = try await collection.search([1, 2])
+            try await database.maintain()
+            try await consumer.close()
+            try await database.close()
+        }
+        try await use()
+        // What looks after transactions holds on for a moment, once a second.
+        try await eventually("all is let go of") { kept == nil }
+    }
 }

@@ -95,8 +95,12 @@ actor DatabaseServices {
                         idExpirationMilliseconds: transactionalIDExpirationMilliseconds
                     ) { name throws(DatabaseError) in
                         try await registry.topic(name, creating: nil)
-                    } resolveGroups: { () throws(DatabaseError) in
-                        try await self.groupCoordinator()
+                    } resolveGroups: { [weak self] () throws(DatabaseError) in
+                        // The coordinator belongs to this, and must not keep it.
+                        guard let self else {
+                            throw DatabaseError(.closed, "the database was closed")
+                        }
+                        return try await self.groupCoordinator()
                     }
                     Self.lookAfter(coordinator)
                     return .success(coordinator)
