@@ -76,7 +76,7 @@ test-embedding: deps ## Build and run the README's example in a package of its o
 faults: deps ## Hurt databases on this kernel, FAULTS_SCALE=100 % as often as the table in docs/durability.md says (needs root)
 	@.ci/dependencies python faults
 	swift build -c release --product cordwood-workload --quiet
-	Tests/Faults/run.sh --scale $(FAULTS_SCALE)
+	Tests/Faults/run.sh --scale $(FAULTS_SCALE) $(if $(FAULTS_ONLY),--only $(FAULTS_ONLY))
 
 soak: deps ## The same and new seeds, over and over, for HOURS=1
 	@.ci/dependencies python faults

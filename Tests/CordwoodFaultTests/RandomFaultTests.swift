@@ -20,7 +20,7 @@ import Musl
     private static func run(_ seed: UInt64) async throws -> Int {
         let storage = SimulatedStorage(
             seed: seed, scheduling: seed % 2 == 0 ? .bySeed : .inOrder)
-        return try await storage.run { try await lives(on: storage) }
+        return try await lives(on: storage)
     }
 
     private static func lives(on storage: SimulatedStorage) async throws -> Int {

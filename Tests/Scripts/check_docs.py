@@ -22,6 +22,7 @@ NOT_IN_CI = {
     "bench": "a measurement on a shared machine is noise",
     "peers": "a measurement on a shared machine is noise",
     "bench-log": "a measurement on a shared machine is noise",
+    "faults": "needs root, loop devices and mounts",
     "mutants": "half an hour of tests",
     "sanitize": "the whole suite twice, at a tenth of its speed",
     "soak": "hours",
