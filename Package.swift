@@ -154,6 +154,8 @@ if Context.environment["CORDWOOD_FUZZING"] != nil {
     package.targets.append(
         .executableTarget(
             name: "cordwood-fuzz",
-            dependencies: ["Cordwood", "CordwoodLog", "CordwoodVectors", "CordwoodSimulation"],
+            dependencies: [
+                "Cordwood", "CordwoodLog", "CordwoodVectors", "CordwoodSimulation", "TestSupport",
+            ],
             path: "Tests/CordwoodFuzz", swiftSettings: strict))
 }

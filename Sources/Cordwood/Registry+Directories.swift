@@ -17,10 +17,8 @@ extension Registry {
             directory = try parent.appending(name)
             leftovers = isNew ? try await folders(in: directory) : []
         } catch { throw DatabaseError(error, self.name) }
-        for log in leftovers {
-            do throws(LogError) { try await AbandonedLog.remove(log, on: storage) } catch {
-                throw DatabaseError(error, self.name)
-            }
+        do throws(LogError) { try await AbandonedLog.remove(leftovers, on: storage) } catch {
+            throw DatabaseError(error, self.name)
         }
         do throws(StorageError) {
             if isNew { try await storage.removeDirectoryIfEmpty(directory) }

@@ -173,8 +173,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             topics[name]
-            ?? Task {
-                () -> Result<Topic, DatabaseError> in
+            ?? Task { () -> Result<Topic, DatabaseError> in
                 do throws(DatabaseError) {
                     return .success(try await openTopic(name, creating: creating))
                 } catch { return .failure(error) }
@@ -222,8 +221,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             collections[name]
-            ?? Task {
-                () -> Result<Collection, DatabaseError> in
+            ?? Task { () -> Result<Collection, DatabaseError> in
                 do throws(DatabaseError) {
                     return .success(try await openCollection(name, creating: creating))
                 } catch { return .failure(error) }

@@ -21,9 +21,9 @@ public struct Fault: Sendable, Hashable {
         /// EINTR: the operation did nothing and is done again, which counts as another operation.
         /// For reads and writes only.
         case interrupted
-        /// The power goes in the middle of the operation: a write may be done in part. The machine
-        /// comes up again as after ``SimulatedStorage/crash(_:)``; calls on what was open throw
-        /// ``StorageError/Code/closed``.
+        /// The power goes in the middle of the operation: a write may be done in part. From then on
+        /// every call throws ``StorageError/Code/closed``, until ``SimulatedStorage/crash(_:)``
+        /// says what survived.
         case powerCut
 
         /// The kinds of operation that it makes sense for; nil is all.

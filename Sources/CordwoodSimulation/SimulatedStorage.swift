@@ -14,8 +14,8 @@ internal import Synchronization
 /// with ``Scheduling/bySeed`` each that changes the disk. It owns no thread until something runs on
 /// ``executor`` or in ``offload(_:)``, then one.
 ///
-/// A program that runs on several threads repeats only as far as their race does. In ``run(_:)`` it has
-/// that one thread, and a run repeats whole, interleavings included.
+/// A program that runs on several threads repeats only as far as their race does. In ``run(_:)`` a
+/// program on the storage itself has that one thread, and repeats whole, interleavings included.
 ///
 /// ```swift
 /// let storage = SimulatedStorage(seed: 7)
@@ -57,8 +57,8 @@ public final class SimulatedStorage: Sendable {
     /// actors that have no executor of their own, so that the same seed gives the same run: the same
     /// interleavings, the same operations, the same ``traceHash``.
     ///
-    /// What leaves the thread does not repeat: detached tasks, tasks made with `Task`, but for those
-    /// of an actor of this storage, and everything that waits for real time.
+    /// What leaves the thread does not repeat: detached tasks, tasks made with `Task`, and everything
+    /// that waits for real time. A database has such tasks and belongs outside.
     public func run<Value: Sendable>(
         _ body: @Sendable () async throws -> Value
     ) async rethrows -> Value {

@@ -26,6 +26,7 @@ extension FuzzTarget {
     private static let sample: Image = {
         let storage = SimulatedStorage(seed: 1)
         waitFor {
+            // Without it there is nothing to change: a broken harness must not look like a clean run.
             do { try await fill(storage) } catch { fatalError("no sample: \(error)") }
         }
         return Image(files: storage.files.map { ($0, storage.contents(of: $0) ?? []) })
@@ -103,7 +104,10 @@ extension FuzzTarget {
                 }
                 await target.close()
             }
-        } catch { fatalError("the simulated disk failed: \(error)") }
+        } catch {
+            // No fault is armed: it is the harness that is wrong, not the library.
+            fatalError("the simulated disk failed: \(error)")
+        }
         // Any of it may throw; none of it may trap, hang, or take memory without a bound.
         guard let database = try? await Database.open(on: storage, options) else { return }
         for name in database.topicNames {
@@ -148,7 +152,8 @@ extension FuzzTarget {
     }
 }
 
-/// `@unchecked Sendable`: a POSIX semaphore, which is made for several threads.
+/// `@unchecked Sendable`: a POSIX semaphore, whose calls are safe from any thread; the pointer to it
+/// never changes.
 private final class Semaphore: @unchecked Sendable {
     private let pointer = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

@@ -17,6 +17,7 @@ struct FuzzTarget: Sendable {
         let name = getenv("CORDWOOD_FUZZ_TARGET").map { String(cString: $0) } ?? ""
         guard let target = all.first(where: { $0.name == name }) else {
             let names = all.map(\.name).joined(separator: ", ")
+            // libFuzzer takes no other way to say that it was called wrongly.
             fatalError("CORDWOOD_FUZZ_TARGET: expected one of \(names), found \"\(name)\"")
         }
         return target

@@ -1,14 +1,9 @@
 import CordwoodStorage
+import TestSupport
 
 @testable import Cordwood
 @testable import CordwoodLog
 @testable import CordwoodVectors
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 extension FuzzTarget {
     /// Edits of manifests and catalogs: a length byte and a payload each, applied one after the other.
@@ -49,20 +44,13 @@ extension FuzzTarget {
         _ = try? FoldSnapshot(MemoryBlock(copying: [UInt8](input)))
     }
 
-    private static let folder: String = {
-        var template = Array("/tmp/cordwood-fuzz-XXXXXX".utf8CString)
-        guard let path = template.withUnsafeMutableBufferPointer({ mkdtemp($0.baseAddress!) })
-        else { fatalError("no folder for files: \(errno)") }
-        return String(cString: path)
-    }()
+    private static let folder = TemporaryDirectory()
 
     /// A file of vectors, in the format that its first byte chooses.
     static let vectors = FuzzTarget(name: "vectors") { input in
         guard let first = input.first else { return }
-        let path = folder + "/file." + ["npy", "fvecs", "bvecs", "ivecs"][Int(first) % 4]
-        guard let file = fopen(path, "wb") else { fatalError("cannot write \(path)") }
-        fwrite(input.baseAddress! + 1, 1, input.count - 1, file)
-        fclose(file)
+        let name = "file." + ["npy", "fvecs", "bvecs", "ivecs"][Int(first) % 4]
+        let path = folder.write(name, [UInt8](input.dropFirst()))
         guard let vectors = try? VectorFile.open(path) else { return }
         let rows = 0..<min(vectors.rows, 64)
         var row = [Float](repeating: 0, count: rows.count * min(vectors.dimensions, 4096))

@@ -51,6 +51,28 @@ import Testing
         #expect(try storage.durableContents(of: path("a")) == expected)
     }
 
+    /// A directory whose name a failed sync has lost is durable once it is made anew.
+    @Test func aDirectoryThatIsMadeAnewHasANewName() async throws {
+        for removes in [false, true] {
+            let storage = SimulatedStorage(seed: 1)
+            try await storage.createDirectory(path("a/b"))
+            storage.inject(Fault(.inputOutput, at: 1, of: .syncDirectory))
+            #expect(await failure { try await storage.syncDirectory(.root) } != nil)
+            if removes {
+                #expect(
+                    await failure { try await storage.removeDirectory(path("a")) }?.code
+                        == .notEmpty)
+                try await storage.removeDirectory(path("a/b"))
+                try await storage.removeDirectory(path("a"))
+            }
+            try await storage.createDirectory(path("a"))
+            try await storage.syncDirectory(.root)
+            storage.crash(.dropUnsynced)
+            let names = try await storage.entries(of: .root).map(\.name)
+            #expect(names == (removes ? ["a"] : []))
+        }
+    }
+
     @Test func aFailedDirectorySyncIsNotMadeGood() async throws {
         let storage = SimulatedStorage(seed: 1)
         _ = try await storage.open(path("a"), .create)

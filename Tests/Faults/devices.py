@@ -101,7 +101,10 @@ class Mount:
             time.sleep(0.01)
         run("umount", "-l", self.folder)
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         UNDO.one(self.down)
 
     def cut_power(self):
@@ -113,18 +116,12 @@ class Mount:
             os.close(descriptor)
 
 
-def make_image(path, megabytes, kind="ext4"):
+def make_image(path, megabytes, kind="ext4", *more):
     """A file system in a sparse file."""
     with open(path, "wb") as file:
         file.truncate(megabytes << 20)
     if kind == "ext4":
-        options = ["-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]
+        options = ["-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1", *more]
     else:
         options = ["-q", "-f"]
     run(f"mkfs.{kind}", *options, path)
-
-
-def drop_caches():
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("3\n")

@@ -54,6 +54,9 @@ class Row:
             self.failures += result.failures
         except Unavailable as error:
             self.skipped = str(error)
+        except OSError as error:
+            # The row is not done, and the others can be.
+            self.failures.append(f"the means itself failed: {error}")
         finally:
             # Mounts and devices go, whatever happened.
             UNDO.all()

@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 
+from devices import UNDO
+
 WORKLOADS = ("append", "roll", "compact", "transaction", "collection")
 KILLED, POWER_CUT = 1, 2
 CHECK_SECONDS = 120
@@ -43,6 +45,8 @@ class Lives:
         self.process = subprocess.Popen(
             [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=self.environment)
+        # Whatever fails here, it must not hold a mount that is to be taken down.
+        UNDO.add(self.process.kill)
         self.heard = 0
         self.reader = threading.Thread(target=self._listen)
         self.reader.start()
@@ -81,6 +85,7 @@ class Lives:
     def end(self, outage):
         """After the process was killed or has failed: what it said is all that it will say."""
         self.process.wait(timeout=CHECK_SECONDS)
+        UNDO.actions.remove(self.process.kill)
         self.reader.join()
         complaint = self.process.stderr.read().decode(errors="replace")
         self.process.stdout.close()
@@ -92,6 +97,18 @@ class Lives:
     def note(self, line):
         self.events.append(line.encode())
         self.stamps.append(self.stamp() if self.stamp else None)
+
+    def wait_for_end(self, seconds):
+        """Until the workload gives up by itself, or so long."""
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def lose_power(self, mount):
+        mount.cut_power()
+        self.process.kill()
+        self.end(POWER_CUT)
 
     def kill(self):
         self.process.kill()

@@ -49,6 +49,21 @@ import Testing
     }
 
     @Test(arguments: IOPath.allCases)
+    func onlyEmptyDirectoriesAreRemoved(ioPath: IOPath) async throws {
+        try await withStorage(ioPath) { storage, _ in
+            try await storage.createDirectory(try path("x", "y"))
+            await expectError(.notEmpty) { try await storage.removeDirectory(try path("x")) }
+            await expectError(.notFound) { try await storage.removeDirectory(try path("none")) }
+            _ = try await storage.open(try path("x", "file"), .create)
+            await expectError(.wrongKind) {
+                try await storage.removeDirectory(try path("x", "file"))
+            }
+            try await storage.removeDirectory(try path("x", "y"))
+            #expect(try await storage.entries(of: try path("x")).map(\.name) == ["file"])
+        }
+    }
+
+    @Test(arguments: IOPath.allCases)
     func renamingReplacesAndRemovingRemoves(ioPath: IOPath) async throws {
         try await withStorage(ioPath) { storage, _ in
             try await storage.createDirectory(try path("d"))

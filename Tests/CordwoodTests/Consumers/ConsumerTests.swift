@@ -463,4 +463,32 @@ private final class Shared<Value: Sendable>: Sendable {
         }
         try await database.close()
     }
+
+    /// One that waits for records does not wait for them to commit what it has handed out.
+    @Test func aFollowerTriesAFailedCommitAgain() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let topic = try await database.topic("orders")
+        _ = try await topic.append([Record("0"), Record("1")])
+        let group = try await database.consumerGroup("billing")
+        let consumer = try group.consumer(of: topic, .init(autoCommitIntervalMilliseconds: 20))
+        let failures = Shared(0)
+        storage.inject(Fault(.noSpace, at: 1, of: .write, isPersistent: true))
+        let reader = Task {
+            var iterator = consumer.makeAsyncIterator()
+            while true {
+                do {
+                    if try await iterator.next() == nil { return }
+                } catch { failures.value.withLock { $0 += 1 } }
+            }
+        }
+        try await eventually("the commit fails") { failures.value.withLock { $0 > 0 } }
+        storage.clearFaults()
+        try await eventually("and is tried again") {
+            storage.simulatedClock.advance(milliseconds: 20)
+            return await group.committed(TopicPartition("orders", 0))?.offset == 2
+        }
+        try await database.close()
+        await reader.value
+    }
 }
