@@ -106,9 +106,17 @@ class Lives:
             pass
 
     def lose_power(self, mount):
+        """What is acknowledged once the cut has begun is not held to: a real machine would be off, and
+        this kernel goes on to answer syncs whose blocks it has stopped to write."""
+        before = len(self.events)
         mount.cut_power()
         self.process.kill()
         self.end(POWER_CUT)
+        late = [
+            index for index in range(before, len(self.events))
+            if self.events[index].startswith((b"ack ", b"ended ", b"trimmed "))]
+        for index in reversed(late):
+            del self.events[index], self.stamps[index]
 
     def kill(self):
         self.process.kill()
