@@ -77,9 +77,14 @@ def need(*commands):
 class Loop:
     """A loop device over a file or device."""
 
-    def __init__(self, backing):
+    def __init__(self, backing, request_bytes=None):
+        """`request_bytes` bounds a request. The driver reports one that was written in part as done,
+        so where the backing file can run out of space, requests must be single pages of it."""
         self.device = run("losetup", "-f", "--show", backing).stdout.decode().strip()
         self.detach = UNDO.add(lambda: run("losetup", "-d", self.device, check=False))
+        if request_bytes:
+            queue = Path("/sys/block", Path(self.device).name, "queue/max_sectors_kb")
+            queue.write_text(str(request_bytes >> 10))
 
     def close(self):
         UNDO.one(self.detach)

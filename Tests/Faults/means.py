@@ -112,8 +112,8 @@ def late_full(means, count):
 
 def fill_thin_disk(means, folder, result):
     image = folder / "thin" / "image"
-    make_image(image, 256)
-    loop = Loop(image)
+    make_image(image, 256, "ext4", "-b", "4096")
+    loop = Loop(image, request_bytes=4096)
     lives = means.lives(folder / "mounted" / "database")
     try:
         with Mount(loop.device, folder / "mounted") as mount:

@@ -49,7 +49,9 @@ extension LinuxStorage {
         try await fileWorkers.run { [resolver] () throws(StorageError) in
             let directory = try resolver.openDirectory(path)
             // One call, never made again: a second one could succeed without having synced.
-            if fsync(directory.number) != 0 { throw Errno(errno).on(path, "fsync") }
+            if cordwood_sync_directory(directory.number) != 0 {
+                throw Errno(errno).on(path, "fsync")
+            }
         }
     }
 

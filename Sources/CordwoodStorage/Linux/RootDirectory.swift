@@ -34,7 +34,9 @@ enum RootDirectory {
                 cordwood_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
             })
         // Not made again when it fails: see ``Storage``.
-        if fsync(directory.number) != 0 { throw error(Errno(errno), parent, "fsync") }
+        if cordwood_sync_directory(directory.number) != 0 {
+            throw error(Errno(errno), parent, "fsync")
+        }
     }
 
     /// The path without its last component: `.` for a bare name, `/` for the top.

@@ -94,6 +94,10 @@ final class WriteOperation: FileOperation, @unchecked Sendable {
     }
 
     func record(step: Int, result: Int) {
+        var result = result
+        if result == 0, progress.isSync(step) {
+            result = -Int(cordwood_journal_failure(descriptor.number))
+        }
         let taken = progress.record(step: step, result: result)
         if taken > 0 { drop(taken, ofPiece: firstPieceOfChain + step) }
     }

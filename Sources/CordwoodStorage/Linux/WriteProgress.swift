@@ -62,14 +62,17 @@ struct WriteProgress {
         return chain
     }
 
+    /// Whether a step of the chain is its sync.
+    func isSync(_ step: Int) -> Bool { step == chain.pieces.count }
+
     /// Notes the result of a step: bytes written, or a negated error number. Returns how many
     /// bytes of that step's piece were taken.
     mutating func record(step: Int, result: Int) -> Int {
-        let piece = chain.pieces.lowerBound + step
-        guard piece < chain.pieces.upperBound else {
+        if isSync(step) {
             recordSync(result)
             return 0
         }
+        let piece = chain.pieces.lowerBound + step
         if result > 0 {
             precondition(result <= remaining[piece], "the kernel wrote more than it was given")
             remaining[piece] -= result
