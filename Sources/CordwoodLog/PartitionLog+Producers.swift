@@ -138,13 +138,8 @@ extension PartitionLog {
                     throw LogError(
                         .storage, "the batch at offset \(offsets.lowerBound) was not written")
                 }
-                await withCheckedContinuation { groupWaiters.append($0) }
+                await groupWaiters.wait { isCommitting && state.read { $0.end.nextOffset < end } }
             }
         }
-    }
-
-    func resumeGroupWaiters() {
-        for waiter in groupWaiters { waiter.resume() }
-        groupWaiters = []
     }
 }

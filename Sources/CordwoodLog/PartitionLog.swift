@@ -51,7 +51,7 @@ public actor PartitionLog<S: Storage>: Log {
     var producerSnapshotBytes = 0
     nonisolated let transactionIndexes = TransactionIndexCache()
     /// Those who wait for another's append; see ``PartitionLog/wait(for:_:)``.
-    var groupWaiters: [CheckedContinuation<Void, Never>] = []
+    let groupWaiters = Waiters()
     private(set) var isCommitting = false
     var failure: LogError?
     private(set) var isClosing = false
@@ -61,9 +61,9 @@ public actor PartitionLog<S: Storage>: Log {
     private var cancelledTickets: Set<UInt64> = []
     /// Bytes of appends that were given room and have not queued yet.
     var grantedBytes = 0
-    private var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    private let drainWaiters = Waiters()
     /// Calls of ``close()`` that wait for the first one.
-    private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+    private let closeWaiters = Waiters()
     private var closeError: LogError?
     /// Set while the disk is full.
     var fullDisk: FullDisk?
@@ -138,16 +138,14 @@ public actor PartitionLog<S: Storage>: Log {
 
     public func close() async throws(LogError) {
         if isClosing {
-            if !state.read({ $0.isClosed }) {
-                await withCheckedContinuation { closeWaiters.append($0) }
-            }
+            await closeWaiters.wait { !state.read { $0.isClosed } }
             if let closeError { throw closeError }
             return
         }
         isClosing = true
         stopProbe()
         admitWaiters()
-        if isCommitting { await withCheckedContinuation { drainWaiters.append($0) } }
+        await drainWaiters.wait { isCommitting }
         await compaction.waitForEnd()
         await structure.acquire()
         defer { structure.release() }
@@ -171,8 +169,7 @@ public actor PartitionLog<S: Storage>: Log {
         }
         await active.file.close()
         await manifest.close()
-        for waiter in closeWaiters { waiter.resume() }
-        closeWaiters = []
+        closeWaiters.resumeAll()
         if let closeError { throw closeError }
     }
 
@@ -213,13 +210,12 @@ extension PartitionLog {
                 }
             }
             structure.release()
-            resumeGroupWaiters()
+            groupWaiters.resumeAll()
             admitWaiters()
         }
         isCommitting = false
-        resumeGroupWaiters()
-        for waiter in drainWaiters { waiter.resume() }
-        drainWaiters = []
+        groupWaiters.resumeAll()
+        drainWaiters.resumeAll()
     }
 
     private func commitGroup() async throws(StorageError) {
@@ -336,6 +332,12 @@ extension PartitionLog {
         let ticket = nextTicket
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                // There may be room by now: see ``Waiters``.
+                if takesAtOnce(byteCount) {
+                    grantedBytes += byteCount
+                    continuation.resume()
+                    return
+                }
                 roomWaiters.append(
                     RoomWaiter(ticket: ticket, byteCount: byteCount, continuation: continuation))
                 // Cancelled before there was anyone to give up.

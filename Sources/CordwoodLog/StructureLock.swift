@@ -5,20 +5,23 @@
 /// costs a test of a flag and no suspension.
 final class StructureLock {
     private var isHeld = false
-    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private let waiters = Waiters()
 
     var waiterCount: Int { waiters.count }
 
     func acquire() async {
-        if !isHeld {
-            isHeld = true
-            return
-        }
+        if take() { return }
         // Whoever releases hands the lock on without letting go of it.
-        await withCheckedContinuation { waiters.append($0) }
+        await waiters.wait { !take() }
+    }
+
+    private func take() -> Bool {
+        if isHeld { return false }
+        isHeld = true
+        return true
     }
 
     func release() {
-        if waiters.isEmpty { isHeld = false } else { waiters.removeFirst().resume() }
+        if !waiters.resumeFirst() { isHeld = false }
     }
 }

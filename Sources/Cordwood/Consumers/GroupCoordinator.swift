@@ -13,7 +13,7 @@ actor GroupCoordinator {
     nonisolated let sessions: GroupSessions
     private var activity: GroupActivity
     /// Groups whose offsets are being given up, and the commits that wait for the end of it.
-    private var expiring: [String: [CheckedContinuation<Void, Never>]] = [:]
+    private var expiring: [String: Waiters] = [:]
     /// Appends that have not returned, and transactions' offsets that are not decided.
     private var appends = 0
 
@@ -90,8 +90,8 @@ actor GroupCoordinator {
         _ group: String, _ offsets: [TopicPartition: CommittedOffset?]
     ) async throws(DatabaseError) -> [OffsetRecord] {
         // What is deleted for its age must not take a commit with it that came meanwhile.
-        while expiring[group] != nil {
-            await withCheckedContinuation { expiring[group]?.append($0) }
+        while let waiters = expiring[group] {
+            await waiters.wait { expiring[group] === waiters }
         }
         let now = clock.millisecondsNow()
         var records: [OffsetRecord] = []
@@ -181,10 +181,10 @@ actor GroupCoordinator {
                     group, hasConsumers: session.hasMembers, now: now, after: retention),
                 let commit = session.beginExpiry()
             else { continue }
-            expiring[group] = []
+            expiring[group] = Waiters()
             defer {
                 session.end(commit)
-                for waiter in expiring.removeValue(forKey: group) ?? [] { waiter.resume() }
+                expiring.removeValue(forKey: group)?.resumeAll()
             }
             var places = table.committed(group).keys.sorted()[...]
             while !places.isEmpty {

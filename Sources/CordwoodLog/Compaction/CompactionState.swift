@@ -8,18 +8,17 @@ final class CompactionState {
     var failure: LogError?
     /// Damaged segments, which are left as they are.
     var passedOver: Set<SegmentID> = []
-    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private let waiters = Waiters()
 
     func begin() { isRunning = true }
 
     func end() {
         isRunning = false
-        for waiter in waiters { waiter.resume() }
-        waiters = []
+        waiters.resumeAll()
     }
 
     /// Returns once no pass runs.
     func waitForEnd() async {
-        if isRunning { await withCheckedContinuation { waiters.append($0) } }
+        if isRunning { await waiters.wait { isRunning } }
     }
 }

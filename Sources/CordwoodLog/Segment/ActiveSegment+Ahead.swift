@@ -41,19 +41,19 @@ extension ActiveSegment {
                 succeeded = false
             }
             space.end(succeeded: succeeded)
-            wakeWaiters()
+            waiters.resumeAll()
         case .writeback(let range):
             await file.beginWriteback(range)
         case .sync(let place, let placeTimes):
             do throws(StorageError) { try await file.sync() } catch {
                 syncFailure = error
                 isSyncing = false
-                wakeWaiters()
+                waiters.resumeAll()
                 throw error
             }
             if place.position > durable.position { noteDurable(place, placeTimes) }
             isSyncing = false
-            wakeWaiters()
+            waiters.resumeAll()
         }
     }
 
@@ -61,7 +61,8 @@ extension ActiveSegment {
     /// that is to be synced, take the report of a failed sync away from it: the system gives each
     /// failure to one caller only. Throws that failure.
     func waitForWork(before position: Int, syncs: Bool) async throws(StorageError) {
-        while space.isInTheWay(of: position) || (syncs && isSyncing) { await wait() }
+        var isInTheWay: Bool { space.isInTheWay(of: position) || (syncs && isSyncing) }
+        while isInTheWay { await waiters.wait { isInTheWay } }
         if let syncFailure { throw syncFailure }
     }
 
@@ -71,14 +72,5 @@ extension ActiveSegment {
         isStopped = true
         space.stop()
         try await waitForWork(before: .max, syncs: true)
-    }
-
-    private func wait() async {
-        await withCheckedContinuation { waiters.append($0) }
-    }
-
-    private func wakeWaiters() {
-        for waiter in waiters { waiter.resume() }
-        waiters = []
     }
 }

@@ -32,7 +32,7 @@ final class ActiveSegment<S: Storage> {
     var isSyncing = false
     var syncFailure: StorageError?
     var isStopped = false
-    var waiters: [CheckedContinuation<Void, Never>] = []
+    let waiters = Waiters()
 
     init(
         file: S.File, header: SegmentHeader, end: SegmentCursor, times: SegmentTimes = .init(),
