@@ -113,6 +113,7 @@ public final class Database: Sendable {
 /// A ``Registry``, whatever storage it lies on.
 protocol DatabaseRegistry: Sendable {
     var clock: any WallClock { get }
+    var ownTasksExecutor: (any TaskExecutor)? { get }
     var recovery: RecoveryReport { get }
     var topicNames: [String] { get }
     var collectionNames: [String] { get }

@@ -43,6 +43,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     nonisolated var clock: any WallClock { storage.clock }
+    nonisolated var ownTasksExecutor: (any TaskExecutor)? { storage.ownTasksExecutor }
     nonisolated var topicNames: [String] { published.withLock { $0.topicNames } }
     nonisolated var collectionNames: [String] { published.withLock { $0.collectionNames } }
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
@@ -173,9 +174,10 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             topics[name]
-            ?? Task { () -> Result<Topic, DatabaseError> in
+            ?? Task(executorPreference: storage.ownTasksExecutor) {
+                () -> Result<Topic, DatabaseError> in
                 do throws(DatabaseError) {
-                    return .success(try await openTopic(name, creating: creating))
+                    return .success(try await self.openTopic(name, creating: creating))
                 } catch { return .failure(error) }
             }
         topics[name] = task
@@ -221,9 +223,10 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         let task =
             collections[name]
-            ?? Task { () -> Result<Collection, DatabaseError> in
+            ?? Task(executorPreference: storage.ownTasksExecutor) {
+                () -> Result<Collection, DatabaseError> in
                 do throws(DatabaseError) {
-                    return .success(try await openCollection(name, creating: creating))
+                    return .success(try await self.openCollection(name, creating: creating))
                 } catch { return .failure(error) }
             }
         collections[name] = task

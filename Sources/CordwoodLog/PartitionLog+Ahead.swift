@@ -5,7 +5,7 @@ extension PartitionLog {
     func startWorkAhead() {
         prepareSpare()
         guard let work = active.beginWork() else { return }
-        Task { [active] in await runWorkAhead(active, work) }
+        Task { [active] in await onOwnTasksExecutor { await runWorkAhead(active, work) } }
     }
 
     /// Runs work for a segment until none is due. One call at a time does a given kind of it.
@@ -42,12 +42,14 @@ extension PartitionLog {
         spare = .preparing(
             Task { [directory, storage] in
                 var made: SpareSegment<S>?
-                do throws(StorageError) {
-                    made = try await SpareSegment.prepare(
-                        in: directory, on: storage, byteCount: size.byteCount,
-                        zeroCount: size.zeroCount, stepBytes: limits.stepBytes)
-                } catch {
-                    // Nothing is lost: the roll makes the file, or meets its own error.
+                await onOwnTasksExecutor {
+                    do throws(StorageError) {
+                        made = try await SpareSegment.prepare(
+                            in: directory, on: storage, byteCount: size.byteCount,
+                            zeroCount: size.zeroCount, stepBytes: limits.stepBytes)
+                    } catch {
+                        // Nothing is lost: the roll makes the file, or meets its own error.
+                    }
                 }
                 spare = made.map { .ready($0) } ?? .missing(tried: id)
             })

@@ -194,7 +194,12 @@ extension PartitionLog {
         guard !isCommitting, !commit.isEmpty else { return }
         isCommitting = true
         // A task begins on the global pool, from where it would have to come back here first.
-        Task.immediate { await commitGroups() }
+        Task.immediate { await onOwnTasksExecutor { await commitGroups() } }
+    }
+
+    /// Where the log's own tasks go on after they were suspended.
+    func onOwnTasksExecutor(_ work: () async -> Void) async {
+        await withTaskExecutorPreference(storage.ownTasksExecutor) { await work() }
     }
 
     /// Writes groups until the queue is empty or a write fails.
@@ -344,7 +349,7 @@ extension PartitionLog {
                 if Task.isCancelled { giveUpRoom(ticket) }
             }
         } onCancel: {
-            Task { await self.giveUpRoom(ticket) }
+            Task(executorPreference: storage.ownTasksExecutor) { await self.giveUpRoom(ticket) }
         }
         if cancelledTickets.remove(ticket) != nil {
             throw LogError(.cancelled, "the append waited for room in the queue")

@@ -4,6 +4,7 @@ internal import Synchronization
 extension SimulatedStorage: Storage {
     public var executor: any SerialExecutor { thread }
     public var taskExecutor: any TaskExecutor { taskThread }
+    public var ownTasksExecutor: (any TaskExecutor)? { taskThread }
 
     public func enqueue(_ work: @escaping @Sendable () -> Void) { thread.run(work) }
 

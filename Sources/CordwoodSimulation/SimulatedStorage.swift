@@ -57,8 +57,9 @@ public final class SimulatedStorage: Sendable {
     /// actors that have no executor of their own, so that the same seed gives the same run: the same
     /// interleavings, the same operations, the same ``traceHash``.
     ///
-    /// What leaves the thread does not repeat: detached tasks, tasks made with `Task`, and everything
-    /// that waits for real time. A database has such tasks and belongs outside.
+    /// A database in it is part of that. What leaves the thread does not repeat: detached tasks, tasks
+    /// made with `Task`, and everything that waits for real time; nor does what depends on the order of
+    /// a dictionary or a set, unless `SWIFT_DETERMINISTIC_HASHING` is set.
     public func run<Value: Sendable>(
         _ body: @Sendable () async throws -> Value
     ) async rethrows -> Value {

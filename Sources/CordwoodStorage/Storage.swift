@@ -27,6 +27,10 @@ public protocol Storage: Sendable {
     /// computes, and must never block.
     var taskExecutor: any TaskExecutor { get }
 
+    /// Where tasks run that Cordwood starts by itself; nil for Swift's pool. A simulated storage gives
+    /// its thread, so that a run repeats.
+    var ownTasksExecutor: (any TaskExecutor)? { get }
+
     /// Runs work that is over at once on the thread of ``executor``, behind the jobs that wait
     /// there. An actor on the executor may assume its isolation inside.
     func enqueue(_ work: @escaping @Sendable () -> Void)

@@ -50,7 +50,7 @@ public struct CollectionWorkload: Workload {
             keys.insert(Content.key(number, writer: fact.writer))
         }
         var found: [Int64] = []
-        for key in keys {
+        for key in keys.sorted() {
             guard let point = try await collection.get(UInt64(key)) else { continue }
             guard case .integer(let number)? = point.payload["n"],
                 let fact = history.facts[number], fact.standing != .lost,

@@ -32,7 +32,10 @@ NOT_IN_CI = {
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Documents with an example, and the test that it is taken from.
-EXAMPLES = {"docs/simulation.md": "Tests/CordwoodSimulationTests/ExampleTests.swift"}
+EXAMPLES = {
+    "README.md": "Tests/CordwoodFaultTests/ExampleTests.swift",
+    "docs/simulation.md": "Tests/CordwoodSimulationTests/ExampleTests.swift",
+}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 

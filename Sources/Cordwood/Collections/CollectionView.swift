@@ -57,7 +57,9 @@ final class CollectionView<S: Storage>: Sendable {
                 return (true, false)
             }
             if isLost { done.resume() }
-            if starts { Task { await applyWaiting() } }
+            if starts {
+                Task(executorPreference: storage.ownTasksExecutor) { await self.applyWaiting() }
+            }
         }
     }
 

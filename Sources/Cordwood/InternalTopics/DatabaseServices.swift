@@ -24,7 +24,8 @@ actor DatabaseServices {
     func groupCoordinator() async throws(DatabaseError) -> GroupCoordinator {
         let task =
             groups
-            ?? Task { [registry] () -> Result<GroupCoordinator, DatabaseError> in
+            ?? Task(executorPreference: registry.ownTasksExecutor) {
+                [registry] () -> Result<GroupCoordinator, DatabaseError> in
                 do throws(DatabaseError) {
                     // Offsets of transactions that a crash left open are decided first.
                     if registry.topicNames.contains(InternalTopic.transactionState.rawValue) {
@@ -83,7 +84,7 @@ actor DatabaseServices {
     func transactionCoordinator() async throws(DatabaseError) -> TransactionCoordinator {
         let task =
             transactions
-            ?? Task {
+            ?? Task(executorPreference: registry.ownTasksExecutor) {
                 [registry, transactionalIDExpirationMilliseconds]
                 () -> Result<TransactionCoordinator, DatabaseError> in
                 do throws(DatabaseError) {

@@ -17,7 +17,7 @@ extension TransactionCoordinator {
     /// later round tries it again: after one, two, four rounds and so on up to 32.
     func lookAfter() async {
         let now = clock.millisecondsNow()
-        for (id, entry) in entries where needsCare(entry, now) && entry.isDue() {
+        for (id, entry) in inOrder where needsCare(entry, now) && entry.isDue() {
             await entry.turns.withLock {
                 guard entries[id] === entry, needsCare(entry, now) else { return }
                 await settle(id, entry)
@@ -66,7 +66,7 @@ extension TransactionCoordinator {
     /// found in it. Throws where that fails: which of its offsets count could not be told. Called
     /// before there are groups, and so transactions with offsets that are not such.
     func settleOffsets() async throws(DatabaseError) {
-        for (id, entry) in entries {
+        for (id, entry) in inOrder {
             try await entry.turns.withLock { () async throws(DatabaseError) in
                 guard entry.state?.partitions.contains(Self.offsetsPlace) ?? false else { return }
                 await settle(id, entry)

@@ -31,6 +31,10 @@ actor TransactionCoordinator {
     let resolveTopic: ResolveTopic
     let resolveGroups: ResolveGroups
     private(set) var entries: [String: Entry] = [:]
+    /// By name, so that a simulated run repeats.
+    var inOrder: [(id: String, entry: Entry)] {
+        entries.sorted { $0.key < $1.key }.map { (id: $0.key, entry: $0.value) }
+    }
     private var freeIDs: Range<Int64> = 0..<0
     private var nextBlock: Int64 = 0
     private let blocks = AsyncLock()
@@ -77,7 +81,7 @@ actor TransactionCoordinator {
             }
         }
         // Nobody is left who could go on with what is open.
-        for (id, entry) in entries { await settle(id, entry) }
+        for (id, entry) in inOrder { await settle(id, entry) }
     }
 
     /// Does something with an id, one call after the other.

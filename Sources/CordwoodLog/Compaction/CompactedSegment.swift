@@ -10,6 +10,7 @@ final class CompactedSegment<S: Storage> {
     private static var syncBytes: Int { 2 << 20 }
 
     let builder: SegmentBuilder
+    private let storage: S
     private let file: S.File
     private let index: IndexFile<S, OffsetIndex>
     private let timeIndex: IndexFile<S, TimeIndex>
@@ -18,10 +19,11 @@ final class CompactedSegment<S: Storage> {
     private var writing: Task<Result<Void, StorageError>, Never>?
 
     private init(
-        _ builder: SegmentBuilder, file: S.File, index: IndexFile<S, OffsetIndex>,
+        _ builder: SegmentBuilder, on storage: S, file: S.File, index: IndexFile<S, OffsetIndex>,
         timeIndex: IndexFile<S, TimeIndex>
     ) {
         self.builder = builder
+        self.storage = storage
         self.file = file
         self.index = index
         self.timeIndex = timeIndex
@@ -37,7 +39,7 @@ final class CompactedSegment<S: Storage> {
         try await file.truncate(to: 0)
         return CompactedSegment(
             SegmentBuilder(header, indexIntervalBytes: configuration.indexIntervalBytes),
-            file: file,
+            on: storage, file: file,
             index: IndexFile(header: header, directory: directory, storage: storage),
             timeIndex: IndexFile(header: header, directory: directory, storage: storage))
     }
@@ -50,7 +52,7 @@ final class CompactedSegment<S: Storage> {
         unsyncedBytes += write.count
         let syncs = unsyncedBytes >= Self.syncBytes
         if syncs { unsyncedBytes = 0 }
-        writing = Task.immediate { [file] in
+        writing = Task.immediate(executorPreference: storage.ownTasksExecutor) { [file] in
             do throws(StorageError) {
                 return .success(
                     try await file.write([write], thenSync: syncs, inBackground: true))

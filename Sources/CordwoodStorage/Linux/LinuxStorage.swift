@@ -50,6 +50,7 @@ public final class LinuxStorage: Storage {
 
     public var executor: any SerialExecutor { loop }
     public let taskExecutor: any TaskExecutor
+    public var ownTasksExecutor: (any TaskExecutor)? { nil }
 
     public var ownedThreads: Int {
         loop.threadCount + fileWorkers.threadCount + offloadWorkers.threadCount
