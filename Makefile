@@ -86,7 +86,7 @@ soak: deps ## The same and new seeds, over and over, for HOURS=1
 
 mutants: deps ## Break durability in each way of the table, and see the tests notice (MUTANTS="name ...")
 	@.ci/dependencies python
-	python3 Tests/Faults/mutants.py --root . --json .build/mutants.json $(if $(MUTANTS),--only $(MUTANTS))
+	python3 Tests/Faults/mutants.py --root . $(if $(MUTANTS),--only $(MUTANTS))
 
 fuzz: deps ## Feed random bytes to everything that reads bytes, SECONDS=120 for each target
 	Tests/Faults/fuzz.sh $(or $(SECONDS),120)

@@ -7,7 +7,6 @@ follow the code. A test run that passes with a mutation on is a survivor, and fa
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import report
 
 SUITE_SECONDS = 600
 
@@ -196,11 +197,19 @@ def noticed(copy, mutant):
     return sorted(set(failed)) if done.returncode != 0 else []
 
 
+def document(rows, path):
+    """Writes the table. A mutation can fail dozens of tests; the first ones say enough."""
+    lines = ["| Change | Caught by, among others |", "|---|---|"]
+    for row in rows:
+        by = ", ".join(f"`{test}`" for test in row["by"][:3]) or ("a hang" if row["caught"] else "**nothing**")
+        lines.append(f"| {row['what']} | {by} |")
+    report.between(path, "mutants", "\n".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--only", nargs="+")
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     copy = arguments.root / ".build/mutants"
     copy.mkdir(parents=True, exist_ok=True)
@@ -208,6 +217,10 @@ def main():
     built = swift(copy, "build", "--build-tests", "-c", "release", "-Xswiftc", "-enable-testing")
     if built.returncode != 0:
         sys.exit(built.stdout.decode(errors="replace"))
+    # Tests that fail by themselves would catch everything.
+    failing = noticed(copy, None)
+    if failing is None or failing:
+        sys.exit(f"without a mutation: {failing or 'the tests do not end'}")
     rows, survivors = [], 0
     for mutant in MUTANTS:
         if arguments.only and mutant.name not in arguments.only:
@@ -217,11 +230,11 @@ def main():
         caught = tests is None or bool(tests)
         survivors += not caught
         by = "hangs" if tests is None else ", ".join(tests)
-        rows.append({"name": mutant.name, "what": mutant.what, "by": by, "caught": caught})
+        rows.append({"what": mutant.what, "by": tests or [], "caught": caught})
         print(f"{mutant.name}: {'caught by ' + by if caught else 'SURVIVED'} "
               f"({time.monotonic() - began:.0f} s)", flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
+    if not arguments.only:
+        document(rows, arguments.root / "docs/durability.md")
     return 1 if survivors else 0
 
 
