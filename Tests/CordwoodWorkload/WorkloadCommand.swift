@@ -12,11 +12,13 @@ import Musl
 ///
 ///     cordwood-workload work NAME DIRECTORY --seed N --from N --writers N --rounds N --levels durable,written
 ///     cordwood-workload check NAME DIRECTORY
+///     cordwood-workload damaged NAME DIRECTORY
 ///
 /// `work` prints each event before it goes on, one `write` each, and ends with 0 after a clean close
 /// or with 3 and an error. `check` reads all events so far from standard input, prints those that it
 /// adds, and ends with 0, or with 1 where a promise was not kept, or with 3 where the database did not
-/// open.
+/// open. `damaged` reads all events as well, and demands of a database whose files were damaged that it
+/// serves nothing else and reports what it cannot serve.
 @main struct WorkloadCommand {
     static func main() async {
         do {
@@ -24,13 +26,16 @@ import Musl
             switch arguments.action {
             case "work": try await work(arguments)
             case "check": try await check(arguments)
+            case "damaged": try await checkDamaged(arguments)
             default: throw Usage()
             }
         } catch let error as Violation {
             complain("VIOLATION: \(error)")
             exit(1)
         } catch is Usage {
-            complain("usage: cordwood-workload work|check NAME DIRECTORY [--seed N] [--from N] ...")
+            complain(
+                "usage: cordwood-workload work|check|damaged NAME DIRECTORY [--seed N] [--from N] ..."
+            )
             exit(64)
         } catch {
             complain("\(error)")
@@ -57,12 +62,31 @@ import Musl
         if let failure { throw failure }
     }
 
-    private static func check(_ arguments: Arguments) async throws {
+    private static func readHistory() -> History {
         var history = History()
         while let line = readLine() {
             // The last line of a life may have been cut off.
             if let event = Event(line) { history.add(event) }
         }
+        return history
+    }
+
+    private static func checkDamaged(_ arguments: Arguments) async throws {
+        let history = readHistory()
+        let database = try await Database.open(at: arguments.directory, options)
+        var outcome: Result<[String], any Error>
+        do {
+            outcome = .success(try await arguments.workload.checkDamaged(database, history))
+        } catch { outcome = .failure(error) }
+        // It may refuse to be closed as well.
+        do { try await database.close() } catch {
+            if case .success(let reports) = outcome { outcome = .success(reports + ["\(error)"]) }
+        }
+        complain("reports \(try outcome.get().count)")
+    }
+
+    private static func check(_ arguments: Arguments) async throws {
+        let history = readHistory()
         let found = MemoryJournal()
         let database = try await Database.open(at: arguments.directory, options)
         do {

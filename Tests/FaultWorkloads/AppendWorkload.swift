@@ -17,7 +17,7 @@ public struct AppendWorkload: Workload {
 
     public var name: String { rolls ? "roll" : "append" }
 
-    private func topic(_ database: Database) async throws -> Topic {
+    func topic(_ database: Database) async throws -> Topic {
         var log = LogConfiguration(maxMessageBytes: 20_000)
         if rolls {
             log.segmentBytes = 32 << 10

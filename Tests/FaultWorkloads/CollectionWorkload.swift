@@ -12,7 +12,7 @@ public struct CollectionWorkload: Workload {
 
     public var name: String { "collection" }
 
-    private func collection(_ database: Database) async throws -> Collection {
+    func collection(_ database: Database) async throws -> Collection {
         let log = LogConfiguration(segmentBytes: 32 << 10, maxMessageBytes: 20_000)
         return try await database.collection(
             name,
@@ -45,19 +45,7 @@ public struct CollectionWorkload: Workload {
         _ database: Database, _ history: History, journal: any Journal
     ) async throws {
         let collection = try await collection(database)
-        var keys: Set<Int> = []
-        for (number, fact) in history.facts {
-            keys.insert(Content.key(number, writer: fact.writer))
-        }
-        var found: [Int64] = []
-        for key in keys.sorted() {
-            guard let point = try await collection.get(UInt64(key)) else { continue }
-            guard case .integer(let number)? = point.payload["n"],
-                let fact = history.facts[number], fact.standing != .lost,
-                point == Content.point(number, writer: fact.writer)
-            else { throw Violation("point \(key) is not what was sent: \(point)") }
-            found.append(number)
-        }
+        let found = try await points(of: collection, history)
         try history.checkLatest(found, in: name)
         try await checkIndex(collection, found, history)
         // Deletions leave nothing to be seen: the latest one of a key that is gone stands.
@@ -71,6 +59,24 @@ public struct CollectionWorkload: Workload {
         }
         let report = try await collection.verify()
         guard report.isSound else { throw Violation("\(name): \(report.damage)") }
+    }
+
+    /// The numbers of the points that are there, each of which must be what was sent.
+    func points(of collection: Collection, _ history: History) async throws -> [Int64] {
+        var keys: Set<Int> = []
+        for (number, fact) in history.facts {
+            keys.insert(Content.key(number, writer: fact.writer))
+        }
+        var found: [Int64] = []
+        for key in keys.sorted() {
+            guard let point = try await collection.get(UInt64(key)) else { continue }
+            guard case .integer(let number)? = point.payload["n"],
+                let fact = history.facts[number], fact.standing != .lost,
+                point == Content.point(number, writer: fact.writer)
+            else { throw Violation("point \(key) is not what was sent: \(point)") }
+            found.append(number)
+        }
+        return found
     }
 
     /// The index has the points that the log has, each where it is, and no others.

@@ -12,7 +12,7 @@ public struct CompactWorkload: Workload {
 
     public var name: String { "compact" }
 
-    private func partition(_ database: Database) async throws -> Partition {
+    func partition(_ database: Database) async throws -> Partition {
         var log = LogConfiguration(segmentBytes: 32 << 10, maxMessageBytes: 20_000)
         log.cleanupPolicy = .compact
         log.deleteRetentionMilliseconds = 0

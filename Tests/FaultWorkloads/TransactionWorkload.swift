@@ -12,7 +12,7 @@ public struct TransactionWorkload: Workload {
 
     public var name: String { "transaction" }
 
-    private func topics(_ database: Database) async throws -> [Topic] {
+    func topics(_ database: Database) async throws -> [Topic] {
         let log = LogConfiguration(segmentBytes: 64 << 10, maxMessageBytes: 20_000)
         return [
             try await database.topic("debits", TopicConfiguration(log: log)),

@@ -13,7 +13,7 @@ public protocol Journal: Sendable {
 ///
 /// A run is several lives of one database: ``work(on:random:journal:numbers:)``, an outage,
 /// ``check(_:_:journal:)``, and so on.
-public protocol Workload: Sendable {
+public protocol Workload: DamageCheck, Sendable {
     var name: String { get }
 
     /// Works for a while. Throws what the database throws, once every writer has met an error.

@@ -99,6 +99,8 @@ ROWS = [
     Row("blocks", "states of the disk replayed from its write log", 5000, means.blocks),
     Row("errors", "writes that the disk fails (`EIO` of a sync)", 200, means.write_errors),
     Row("full", "space that is missing late (`ENOSPC` of a sync)", 50, means.late_full),
+    Row("damage", "damage of the image: flipped bits, lost sectors, files that end early", 1000,
+        means.damage),
 ]
 
 

@@ -74,13 +74,15 @@ class Lives:
 
     def wait(self):
         """Until a random number of acknowledgements is heard, and a little longer."""
-        wanted = self.random.choice([0, 1, 3, 10, 30, 100])
+        self.wait_for(self.random.choice([0, 1, 3, 10, 30, 100]))
+        time.sleep(self.random.random() * self.random.choice([0, 0.002, 0.02]))
+
+    def wait_for(self, wanted):
         deadline = time.monotonic() + LONGEST_LIFE_SECONDS
         while self.heard < wanted and time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             time.sleep(0.0005)
-        time.sleep(self.random.random() * self.random.choice([0, 0.002, 0.02]))
 
     def end(self, outage):
         """After the process was killed or has failed: what it said is all that it will say."""
@@ -124,17 +126,30 @@ class Lives:
         if code != -9:
             raise Broken(f"the workload ended with {code} before it was killed: {complaint}")
 
-    def check(self, events=None, keep=True):
-        """Holds the database against what is known; what it finds is known from then on."""
-        given = b"\n".join(self.events if events is None else events) + b"\n"
+    def _ask(self, action, events):
+        given = b"\n".join(events) + b"\n"
         try:
             done = subprocess.run(
-                [str(self.binary), "check", self.workload, str(self.directory)],
+                [str(self.binary), action, self.workload, str(self.directory)],
                 input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env=self.environment, timeout=CHECK_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise Broken(f"the check did not end: {error.stderr}")
-        complaint = done.stderr.decode(errors="replace").strip()
+        return done, done.stderr.decode(errors="replace").strip()
+
+    def check_damaged(self):
+        """After the files were damaged: it may refuse by an error and serve less, and nothing else.
+        Returns 1 where it said that something is damaged, 0 where nothing was."""
+        done, complaint = self._ask("damaged", self.events)
+        if done.returncode == 3:
+            return 1
+        if done.returncode != 0:
+            raise Broken(f"check ended with {done.returncode}: {complaint}")
+        return int(int(complaint.split()[-1]) > 0)
+
+    def check(self, events=None, keep=True):
+        """Holds the database against what is known; what it finds is known from then on."""
+        done, complaint = self._ask("check", self.events if events is None else events)
         if done.returncode != 0:
             raise Broken(f"check ended with {done.returncode}: {complaint}")
         words = complaint.split()[-4:]

@@ -1,12 +1,14 @@
 """Each way to hurt a database on a real kernel: a function that does it so many times."""
 
+import os
 import random
 import shutil
 import struct
 import subprocess
 import time
 
-from devices import UNDO, Loop, Mount, Unavailable, make_image, need, run, scratch
+from devices import (
+    UNDO, Loop, Mount, Unavailable, extents, make_image, need, run, scratch)
 from lives import POWER_CUT, WORKLOADS, Broken, Lives
 
 # A database is given up for a new one after so many lives.
@@ -198,6 +200,63 @@ def write_errors(means, count):
         disk.close()
         image.unlink()
     return result
+
+
+def damage(means, count):
+    """Bits of the files flip, sectors of them read as zeros, files end early."""
+    need("losetup", "mount", "mkfs.ext4")
+    result = Result()
+    folder = scratch("damage", means.folder)
+    (folder / "mounted").mkdir()
+    while result.done < count:
+        image = folder / "image"
+        make_image(image, 48)
+        lives = means.lives(folder / "mounted" / "database")
+        loop = Loop(image)
+        with Mount(loop.device, folder / "mounted"):
+            lives.start()
+            lives.wait_for(means.random.choice([30, 100, 300]))
+            lives.kill()
+            places = [
+                extent for path in sorted(lives.directory.rglob("*")) if path.is_file()
+                for extent in extents(path)]
+        loop.close()
+        base = image.read_bytes()
+        for _ in range(min(50, count - result.done)):
+            damage_once(means, folder, base, places, lives, result)
+        result.acknowledged += lives.acknowledged
+    return result
+
+
+def damage_once(means, folder, base, places, lives, result):
+    copy = folder / "copy"
+    state = bytearray(base)
+    source = means.random
+    kind = source.choice(["flips", "zeros", "cut"])
+    if kind != "cut":
+        for _ in range(source.choice([1, 1, 2, 8, 64])):
+            position, length = source.choice(places)
+            if kind == "flips":
+                # Where there is something; the rest is space in reserve.
+                used = len(base[position:position + length].rstrip(b"\0")) or length
+                state[position + source.randrange(used)] ^= 1 << source.randrange(8)
+            else:
+                start = source.randrange(0, length, LOG_SECTOR)
+                size = min(LOG_SECTOR * source.choice([1, 8, 64]), length - start)
+                state[position + start:position + start + size] = bytes(size)
+    copy.write_bytes(state)
+    loop = Loop(copy)
+    try:
+        with Mount(loop.device, folder / "mounted"):
+            if kind == "cut":
+                files = [path for path in sorted(lives.directory.rglob("*")) if path.is_file()]
+                path = source.choice(files)
+                os.truncate(path, source.randrange(path.stat().st_size + 1))
+            result.survivors += lives.check_damaged()
+    except Broken as error:
+        result.fail(f"{kind}: {error}", lives)
+    loop.close()
+    result.done += 1
 
 
 LOG_SECTOR = 512

@@ -170,7 +170,11 @@ def mutate(root, copy):
         if text.count(mutant.old) != 1:
             sys.exit(f"{mutant.name}: its text is {text.count(mutant.old)} times in {mutant.file}, "
                      "expected once; the table of mutants must follow the code")
-        path.write_text(text.replace(mutant.old, mutant.new))
+        text = text.replace(mutant.old, mutant.new)
+        # Where the switch is.
+        if "import CordwoodStorage\n" not in text:
+            text = "import CordwoodStorage\n" + text
+        path.write_text(text)
 
 
 def swift(copy, *words, environment=None, seconds=None):
