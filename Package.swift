@@ -148,14 +148,19 @@ let package = Package(
     ]
 )
 
-// The fuzz targets see the insides of the library, and have no `main` but libFuzzer's: see
-// `make fuzz`, which sets this.
+// What reads bytes: fed with random ones by libFuzzer, which has the only `main` (`make fuzz` sets this),
+// and else with the inputs that are kept.
+let fuzzed: [Target.Dependency] = [
+    "Cordwood", "CordwoodLog", "CordwoodVectors", "CordwoodSimulation", "TestSupport",
+]
 if Context.environment["CORDWOOD_FUZZING"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "cordwood-fuzz",
-            dependencies: [
-                "Cordwood", "CordwoodLog", "CordwoodVectors", "CordwoodSimulation", "TestSupport",
-            ],
-            path: "Tests/CordwoodFuzz", swiftSettings: strict))
+            name: "cordwood-fuzz", dependencies: fuzzed, path: "Tests/CordwoodFuzzTests",
+            exclude: ["corpus", "CorpusTests.swift"], swiftSettings: strict))
+} else {
+    package.targets.append(
+        .testTarget(
+            name: "CordwoodFuzzTests", dependencies: fuzzed, exclude: ["corpus"],
+            swiftSettings: strict))
 }

@@ -36,6 +36,8 @@ public struct History: Sendable {
     public struct Ending: Sendable {
         public var commits: Bool
         public var isKnown: Bool
+        /// It has outlived an outage.
+        var isCounted = false
     }
 
     public private(set) var facts: [Int64: Fact] = [:]
@@ -45,7 +47,7 @@ public struct History: Sendable {
     public private(set) var trimsAsked: [Int: Int64] = [:]
     /// By place: where the log began when somebody was told.
     public private(set) var starts: [Int: Int64] = [:]
-    /// The acknowledged records that outlived an outage that they had to.
+    /// The acknowledged records, and ends of transactions, that outlived an outage that they had to.
     public private(set) var survivors = 0
     private var highest: Int64 = 0
 
@@ -89,6 +91,10 @@ public struct History: Sendable {
     }
 
     private mutating func survive(_ outage: Event.Outage) {
+        for (transaction, ending) in endings where ending.isKnown && !ending.isCounted {
+            endings[transaction]?.isCounted = true
+            survivors += 1
+        }
         for (number, fact) in facts {
             guard case .acknowledged(let level) = fact.standing else { continue }
             if level >= outage.holds {

@@ -66,12 +66,32 @@ def scratch(prefix, parent=None):
     return folder
 
 
-def need(*commands):
+def lacking(commands, kind):
+    """Why a means that takes these commands and mounts such a file system cannot work here, tried with an
+    empty one; nothing where it can."""
     for command in commands:
         if not shutil.which(command):
-            raise Unavailable(f"no {command}")
+            return f"no {command}"
+    if not kind:
+        return ""
     if os.geteuid() != 0:
-        raise Unavailable("not root")
+        return "not root"
+    if not shutil.which(f"mkfs.{kind}"):
+        return f"no mkfs.{kind}"
+    with tempfile.TemporaryDirectory(prefix="cordwood-probe-") as name:
+        image, mounted = Path(name, "image"), Path(name, "mounted")
+        mounted.mkdir()
+        try:
+            make_image(image, SMALLEST_MEGABYTES[kind], kind)
+            loop = Loop(image)
+            with Mount(loop.device, mounted):
+                pass
+            loop.close()
+        except OSError as error:
+            return str(error)
+        finally:
+            UNDO.all()
+    return ""
 
 
 # _IOWR('f', 11, struct fiemap)
@@ -138,6 +158,10 @@ class Mount:
             fcntl.ioctl(descriptor, FS_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         finally:
             os.close(descriptor)
+
+
+# xfs takes no less.
+SMALLEST_MEGABYTES = {"ext4": 48, "xfs": 320}
 
 
 def make_image(path, megabytes, kind="ext4", *more):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feeds random bytes to everything that reads bytes: libFuzzer over the targets of Tests/CordwoodFuzz,
+# Feeds random bytes to everything that reads bytes: libFuzzer over the targets of Tests/CordwoodFuzzTests,
 # with the corpora beside them. Ends with an error at the first crash, and keeps the input.
 #
 # usage: Tests/Faults/fuzz.sh SECONDS [TARGET ...]
@@ -23,7 +23,7 @@ for target in "${targets[@]}"; do
     corpus=$scratch/corpus/$target
     mkdir -p "$corpus" "$scratch/crashes"
     corpora=("$corpus")
-    [[ -d Tests/CordwoodFuzz/corpus/$target ]] && corpora+=("Tests/CordwoodFuzz/corpus/$target")
+    [[ -d Tests/CordwoodFuzzTests/corpus/$target ]] && corpora+=("Tests/CordwoodFuzzTests/corpus/$target")
     printf '\n=== fuzzing %s for %d s\n' "$target" "$seconds"
     # A run that hangs is one that failed: the input that hung is kept as well. Leaks are not looked for:
     # threads that end behind the fuzzer's back, and what Swift keeps for ever, would be taken for some.

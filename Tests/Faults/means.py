@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from devices import (
-    UNDO, Loop, Mount, Unavailable, extents, make_image, need, run, scratch)
+    SMALLEST_MEGABYTES, UNDO, Loop, Mount, Unavailable, extents, make_image, run, scratch)
 from lives import POWER_CUT, WORKLOADS, Broken, Lives
 
 # A database is given up for a new one after so many lives.
@@ -72,14 +72,12 @@ def kill(means, count):
 
 def power(means, count, kind):
     """The file system is shut down without its journal's tail, and everything in memory is gone."""
-    need("losetup", "mount", f"mkfs.{kind}")
     result = Result()
     folder = scratch("power", means.folder)
     (folder / "mounted").mkdir()
     while result.done < count:
         image = folder / "image"
-        # xfs takes no less.
-        make_image(image, 320 if kind == "xfs" else 64, kind)
+        make_image(image, max(64, SMALLEST_MEGABYTES[kind]), kind)
         loop = Loop(image)
         lives = means.lives(folder / "mounted" / "database")
         try:
@@ -101,7 +99,6 @@ def power(means, count, kind):
 
 def late_full(means, count):
     """A thin device runs out of space: writes succeed, and the sync fails."""
-    need("losetup", "mount", "mkfs.ext4")
     result = Result()
     folder = scratch("full", means.folder)
     for name in ("thin", "mounted"):
@@ -173,7 +170,6 @@ def wait_for(path):
 
 def write_errors(means, count):
     """The disk fails writes for a while: syncs report it once, and the kernel forgets the pages."""
-    need("losetup", "mount", "mkfs.ext4", "nbdkit", "nbdfuse", "fusermount3")
     result = Result()
     folder = scratch("errors", means.folder)
     (folder / "mounted").mkdir()
@@ -204,7 +200,6 @@ def write_errors(means, count):
 
 def damage(means, count):
     """Bits of the files flip, sectors of them read as zeros, files end early."""
-    need("losetup", "mount", "mkfs.ext4")
     result = Result()
     folder = scratch("damage", means.folder)
     (folder / "mounted").mkdir()
@@ -293,7 +288,6 @@ class WriteLog:
 def blocks(means, count):
     """Every state that a power cut could leave: what was flushed, and a torn, reordered subset of
     what was written after."""
-    need("losetup", "mount", "mkfs.ext4", "qemu-storage-daemon")
     result = Result()
     folder = scratch("blocks", means.folder)
     (folder / "mounted").mkdir()
@@ -328,12 +322,17 @@ def record_and_replay(means, folder, count, result):
     lives = means.lives(folder / "mounted" / "database")
     # Writes that the log had when an event was heard.
     lives.stamp = lambda: log.stat().st_size
-    with Mount(loop.device, folder / "mounted") as mount:
+    with Mount(loop.device, folder / "mounted"):
         lives.start()
         deadline = time.monotonic() + 3
         while lives.heard < 200 and time.monotonic() < deadline:
             time.sleep(0.001)
-        lives.lose_power(mount)
+        lives.process.kill()
+        lives.end(POWER_CUT)
+        # Writes and flushes behind all that was heard, however late this process came to hear it.
+        for number in range(20):
+            (folder / "mounted" / "behind").write_text(str(number))
+            run("sync", "-f", folder / "mounted" / "behind")
     loop.close()
     UNDO.one(stop)
     daemon.wait(timeout=60)

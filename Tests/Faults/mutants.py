@@ -10,15 +10,19 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import report
 
-SUITE_SECONDS = 600
+# How long a run may take, and how long one goes on behind its first failure.
+SUITE_SECONDS = 900
+MORE_SECONDS = 15
 
 SWITCH = '''#if canImport(Glibc)
 internal import Glibc
@@ -154,19 +158,11 @@ MUTANTS = [
 
 
 def mutate(root, copy):
-    """Copies the sources and puts all mutations in."""
-    for name in ("Sources", "CKernels", "Tests", "Package.swift"):
-        source, target = root / name, copy / name
-        if source.is_dir():
-            subprocess.run(
-                ["rsync", "-a", "--delete", "--exclude=.build", f"{source}/", f"{target}/"],
-                check=True)
-        else:
-            shutil.copy2(source, target)
-    (copy / "Sources/CordwoodStorage/Mutants.swift").write_text(SWITCH)
+    """Copies the sources with all mutations. What is as it was keeps its time, so that nothing is built
+    twice."""
+    mutated = {}
     for mutant in MUTANTS:
-        path = copy / mutant.file
-        text = path.read_text()
+        text = mutated.get(mutant.file) or (root / mutant.file).read_text()
         if text.count(mutant.old) != 1:
             sys.exit(f"{mutant.name}: its text is {text.count(mutant.old)} times in {mutant.file}, "
                      "expected once; the table of mutants must follow the code")
@@ -174,32 +170,62 @@ def mutate(root, copy):
         # Where the switch is.
         if "import CordwoodStorage\n" not in text:
             text = "import CordwoodStorage\n" + text
-        path.write_text(text)
+        mutated[mutant.file] = text
+    switch = "Sources/CordwoodStorage/Mutants.swift"
+    mutated[switch] = SWITCH
+    for name in ("Sources", "CKernels", "Tests", "Package.swift"):
+        source, target = root / name, copy / name
+        if source.is_dir():
+            subprocess.run(
+                ["rsync", "-a", "--delete", "--exclude=.build"]
+                + [f"--exclude=/{Path(file).relative_to(name)}" for file in mutated
+                   if file.startswith(f"{name}/")] + [f"{source}/", f"{target}/"],
+                check=True)
+        else:
+            shutil.copy2(source, target)
+    for file, text in mutated.items():
+        path = copy / file
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
 
-def swift(copy, *words, environment=None, seconds=None):
-    return subprocess.run(
-        ["swift", *words], cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env=environment, timeout=seconds)
+TESTING = ["-c", "release", "-Xswiftc", "-enable-testing"]
 
 
 def noticed(copy, mutant):
-    """The tests that fail with the mutation on; None where the run did not end."""
+    """The tests that fail with the mutation on, as far as they do soon after the first one; none where
+    all pass. None where the run did not end."""
     environment = dict(os.environ, CORDWOOD_MUTANT=mutant.name if mutant else "")
     suites = mutant.suites if mutant else "|".join(sorted({m.suites for m in MUTANTS}))
-    try:
-        done = swift(
-            copy, "test", "-c", "release", "-Xswiftc", "-enable-testing", "--skip-build",
-            "--filter", suites, environment=environment, seconds=SUITE_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-    text = done.stdout.decode(errors="replace")
-    if not re.search(r"Test run with [1-9]", text) and done.returncode == 0:
-        sys.exit(f"no test matches {suites}")
-    failed = re.findall(r"Test (\w+)\([^)]*\)[^\n]* failed after", text)
-    if done.returncode != 0 and not failed:
-        failed = [f"ended with {done.returncode}"]
-    return sorted(set(failed)) if done.returncode != 0 else []
+    run = subprocess.Popen(
+        ["swift", "test", *TESTING, "--skip-build", "--filter", suites], cwd=copy, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", start_new_session=True)
+    failed, began = [], False
+    # A mutation can fail thousands of times; the first tests say enough.
+    end = threading.Timer(SUITE_SECONDS, kill, [run])
+    end.start()
+    for line in run.stdout:
+        began = began or "Test run started" in line
+        found = re.search(r"Test (\w+)\(.*recorded an issue", line)
+        if found and found[1] not in failed:
+            if not failed:
+                end.cancel()
+                end = threading.Timer(MORE_SECONDS, kill, [run])
+                end.start()
+            failed.append(found[1])
+    end.cancel()
+    code = run.wait()
+    if not began:
+        sys.exit(f"no test of {suites} was begun")
+    if failed or code == 0:
+        return failed
+    return None if code == -signal.SIGKILL else [f"the process ended with {code}"]
+
+
+def kill(run):
+    os.killpg(run.pid, signal.SIGKILL)
 
 
 def document(rows, path):
@@ -219,9 +245,9 @@ def main():
     copy = arguments.root / ".build/mutants"
     copy.mkdir(parents=True, exist_ok=True)
     mutate(arguments.root, copy)
-    built = swift(copy, "build", "--build-tests", "-c", "release", "-Xswiftc", "-enable-testing")
-    if built.returncode != 0:
-        sys.exit(built.stdout.decode(errors="replace"))
+    subprocess.run(
+        ["swift", "build", "--build-tests", "--quiet", *TESTING], cwd=copy, check=True,
+        stdin=subprocess.DEVNULL)
     # Tests that fail by themselves would catch everything.
     failing = noticed(copy, None)
     if failing is None or failing:
@@ -234,7 +260,7 @@ def main():
         tests = noticed(copy, mutant)
         caught = tests is None or bool(tests)
         survivors += not caught
-        by = "hangs" if tests is None else ", ".join(tests)
+        by = "a hang" if tests is None else ", ".join(tests)
         rows.append({"what": mutant.what, "by": tests or [], "caught": caught})
         print(f"{mutant.name}: {'caught by ' + by if caught else 'SURVIVED'} "
               f"({time.monotonic() - began:.0f} s)", flush=True)

@@ -99,20 +99,39 @@ extension FuzzTarget {
         _ = SealSlot.decode(block.unsafeBytes, header: header)
     }
 
-    /// Pages of indexes and snapshots, with their checksums right or not.
+    /// Pages of indexes, and snapshots. With an even first byte their checksums are made right.
     static let index = FuzzTarget(name: "index") { input in
-        var page = [UInt8](input.prefix(IndexPage.byteCount))
+        guard let first = input.first else { return }
+        var file = [UInt8](input.dropFirst())
+        var page = [UInt8](file.prefix(IndexPage.byteCount))
         page += [UInt8](repeating: 0, count: IndexPage.byteCount - page.count)
+        if first % 2 == 0 {
+            repairSum(&file)
+            repairSum(&page)
+        }
         page.withUnsafeBytes { bytes in
             let offsets: [OffsetIndex.Entry]? = IndexPage.decode(bytes, number: 0, header: header)
             var index = OffsetIndex(baseOffset: header.baseOffset)
             for entry in offsets ?? [] where !index.append(read: entry) { break }
             let times: [TimeIndex.Entry]? = IndexPage.decode(bytes, number: 0, header: header)
             _ = times
+            _ = TransactionIndex(bytes, header: header, end: 200)
         }
-        _ = TransactionIndex(input, header: header, end: 200)
-        _ = ProducerSnapshot(input, logID: header.logID, expectedOffset: 100)
-        _ = Watermark.newest(in: input, header: header)
+        file.withUnsafeBytes { bytes in
+            _ = ProducerSnapshot(bytes, logID: header.logID, expectedOffset: 100)
+            _ = Watermark.newest(in: bytes, header: header)
+        }
+    }
+
+    /// Writes the checksum that pages and snapshots have at byte 12.
+    private static func repairSum(_ bytes: inout [UInt8]) {
+        let position = 12
+        guard let sum = bytes.withUnsafeBytes({ IndexPage.checksum(of: $0, at: position) }) else {
+            return
+        }
+        for index in 0..<4 {
+            bytes[position + index] = UInt8(truncatingIfNeeded: sum >> (8 * index))
+        }
     }
 
     /// Settings as a command line gives them: a name, `=`, a text.
