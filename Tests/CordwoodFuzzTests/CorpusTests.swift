@@ -1,5 +1,7 @@
 import Testing
 
+@testable import CordwoodStorage
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -9,11 +11,22 @@ import Musl
 /// Every input that is kept, once: what a fuzzer has found interesting, and what has crashed before.
 /// Here a trap or a hang is the failure.
 @Suite(.timeLimit(.minutes(10))) struct CorpusTests {
-    @Test(arguments: FuzzTarget.all.map(\.name)) func isReadWithoutATrap(target: String) throws {
+    @Test(arguments: FuzzTarget.all.map(\.name)) func isReadWithoutATrap(target: String)
+        async throws
+    {
         let target = try #require(FuzzTarget.all.first { $0.name == target })
         let inputs = Self.inputs(of: target.name)
         #expect(inputs.count >= 5, "the corpus of \(target.name) is missing")
-        for input in inputs { input.withUnsafeBytes { target.run($0) } }
+        // On a thread of its own, as a fuzzer would: a target may wait for the pool's.
+        let result: Result<Void, Errno> = await withCheckedContinuation { done in
+            do throws(Errno) {
+                try SystemThread.start(named: "corpus") {
+                    for input in inputs { input.withUnsafeBytes { target.run($0) } }
+                    done.resume(returning: .success(()))
+                }
+            } catch { done.resume(returning: .failure(error)) }
+        }
+        try result.get()
     }
 
     private static func inputs(of target: String) -> [[UInt8]] {

@@ -15,7 +15,9 @@ extension FuzzTarget {
     /// scaled to the file) and with what (two bytes).
     static let database = FuzzTarget(name: "database") { input in
         let changes = [UInt8](input)
-        waitFor { await use(changes) }
+        // Made here: making it waits as well, and must not do so on the pool that it waits for.
+        let files = sample.files
+        waitFor { await use(changes, of: files) }
     }
 
     private struct Image: Sendable {
@@ -70,9 +72,11 @@ extension FuzzTarget {
         try await database.close()
     }
 
-    private static func use(_ changes: [UInt8]) async {
+    private static func use(
+        _ changes: [UInt8], of sample: [(path: StoragePath, bytes: [UInt8])]
+    ) async {
         let storage = SimulatedStorage(seed: 2)
-        var files = sample.files
+        var files = sample
         for start in stride(from: 0, to: changes.count - 5, by: 6) {
             let file = Int(changes[start]) % files.count
             let place = Int(changes[start + 2]) << 8 | Int(changes[start + 3])
