@@ -2,6 +2,9 @@
 # Every Swift test under the address sanitizer, with undefined behaviour of the C kernels trapped, and
 # under the thread sanitizer.
 #
+# One test after the other: side by side, and some ten times slower, each would take as long as all, and
+# run into the limits that are there to end what hangs.
+#
 # usage: Tests/Faults/sanitize.sh [address] [thread]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,12 +16,12 @@ for kind in "${kinds[@]}"; do
     case $kind in
     address)
         # Leaks are not looked for: Swift's runtime keeps what it allocates once.
-        ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/address \
+        ASAN_OPTIONS=detect_leaks=0 swift test --no-parallel --sanitize=address --scratch-path .build/address \
             -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=all
         ;;
     thread)
         TSAN_OPTIONS="suppressions=$PWD/Tests/Faults/thread.supp halt_on_error=1" \
-            swift test --sanitize=thread --scratch-path .build/thread
+            swift test --no-parallel --sanitize=thread --scratch-path .build/thread
         ;;
     *)
         echo "unknown sanitizer '$kind': expected address or thread" >&2
