@@ -8,7 +8,7 @@ import TestSupport
 extension FuzzTarget {
     /// Edits of manifests and catalogs: a length byte and a payload each, applied one after the other.
     static let edits = FuzzTarget(name: "edits") { input in
-        _ = EditFrame.mayHaveFrame(input, behind: 0, sequence: 0)
+        _ = EditFrame.mayHaveLaterGroup(input, behind: 0, sequence: 0)
         _ = try? EditFrame.checkHeader(input, kind: .segments, path: .root)
         var manifest = Manifest()
         var rest = input[...]

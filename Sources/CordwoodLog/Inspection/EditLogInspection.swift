@@ -31,8 +31,10 @@ package struct EditLogInspection {
                 (position, sequence) = (edit.end, sequence &+ 1)
                 continue
             }
-            let next = EditFrame.next(
-                bytes, behind: position, sequence: sequence, within: &budget)
+            let next =
+                EditFrame.mayHaveLaterGroup(bytes, behind: position, sequence: sequence)
+                ? EditFrame.next(bytes, behind: position, sequence: sequence, within: &budget)
+                : nil
             guard let next else {
                 let rest = bytes[position...]
                 tornBytes = rest.lastIndex { $0 != 0 }.map { $0 + 1 - position } ?? 0

@@ -6,9 +6,15 @@ enum EditFrame {
     static let maximumPayloadBytes = 1 << 20
     static let maximumFileBytes = 256 << 20
     private static let magic: UInt64 = 0x5354_4944_4557_4F43  // "COWEDITS"
-    private static let version: UInt32 = 1
-    /// Payload length, sequence number, CRC-32C of both and the payload.
+    private static let version: UInt32 = 2
+    /// Without the place in a group, which reads as 0 there.
+    private static let oldestVersion: UInt32 = 1
+    /// Payload length and place in the group, sequence number, CRC-32C of both and the payload.
     private static let prefixByteCount = 12
+    /// The payload's length has the lower bits of its field.
+    private static let lengthBits: UInt32 = 21
+    /// A place from here on is written as this one.
+    private static let lastPlace = (1 << (32 - lengthBits)) - 1
 
     static func header(kind: EditLogKind, identity: UInt64) -> MemoryBlock {
         var writer = ByteWriter(count: headerByteCount)
@@ -48,7 +54,7 @@ enum EditFrame {
                 "\(path): the header fails its checksum; it states format version \(version), "
                     + "expected \(Self.version)")
         }
-        guard version == Self.version else {
+        guard (oldestVersion...Self.version).contains(version) else {
             throw LogError(
                 .unsupportedFormat,
                 "\(path): expected format version \(Self.version), found \(version); "
@@ -62,12 +68,15 @@ enum EditFrame {
         return identity
     }
 
-    static func encode(_ payload: [UInt8], sequence: UInt32) -> MemoryBlock {
+    /// `place` is the edit's among those that are written with it, and synced once for all.
+    static func encode(_ payload: [UInt8], sequence: UInt32, place: Int = 0) -> MemoryBlock {
         precondition(payload.count <= maximumPayloadBytes)
         var writer = ByteWriter(count: prefixByteCount + payload.count)
-        writer.littleEndian(UInt32(payload.count))
+        let size = UInt32(payload.count) | UInt32(min(place, lastPlace)) << lengthBits
+        writer.littleEndian(size)
         writer.littleEndian(sequence)
-        writer.littleEndian(payload.withUnsafeBytes { checksum(of: $0, sequence: sequence) })
+        writer.littleEndian(
+            payload.withUnsafeBytes { checksum(of: $0, size: size, sequence: sequence) })
         writer.bytes(payload)
         return writer.finish()
     }
@@ -81,52 +90,71 @@ enum EditFrame {
         return (Array(frame.payload), position + prefixByteCount + frame.payload.count)
     }
 
-    /// Whether a sound edit of `sequence` or later lies, or may lie, anywhere from `position` on: so
-    /// also where bytes were made to look like more edits than can be looked at. O(bytes).
-    static func mayHaveFrame(
+    /// Whether a sound edit lies, or may lie, anywhere from `position` on that was written when
+    /// `sequence` was durable: so not one of the same group, whose sectors reach the disk in any
+    /// order, but also where bytes were made to look like more edits than can be looked at. O(bytes).
+    static func mayHaveLaterGroup(
         _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32
     ) -> Bool {
         var budget = SearchBudget(for: bytes.count)
-        let found = next(bytes, behind: position, sequence: sequence, within: &budget)
-        return found != nil || budget.isSpent
+        var position = position
+        while let found = next(bytes, behind: position, sequence: sequence, within: &budget) {
+            if found.groupStart > sequence { return true }
+            position = found.position + 1
+        }
+        return budget.isSpent
     }
 
     /// The first sound edit of `sequence` or later from `position` on, as far as the budget goes.
     static func next(
         _ bytes: UnsafeRawBufferPointer, behind position: Int, sequence: UInt32,
         within budget: inout SearchBudget
-    ) -> (position: Int, sequence: UInt32)? {
+    ) -> (position: Int, sequence: UInt32, groupStart: UInt32)? {
         guard bytes.count - position > prefixByteCount else { return nil }
         for place in position..<(bytes.count - prefixByteCount) {
             guard let frame = frame(bytes, at: place), frame.sequence >= sequence else { continue }
             guard budget.spend(frame.payload.count) else { return nil }
-            if isSound(frame) { return (place, frame.sequence) }
+            if isSound(frame) { return (place, frame.sequence, frame.groupStart) }
         }
         return nil
     }
 
     /// An edit as its first bytes describe it.
-    private typealias Frame = (
-        payload: UnsafeRawBufferPointer, sequence: UInt32, checksum: UInt32
-    )
+    private struct Frame {
+        var payload: UnsafeRawBufferPointer
+        var size: UInt32
+        var sequence: UInt32
+        var checksum: UInt32
+
+        /// The number of the first edit that was written with it; the least that it may be, where
+        /// its place does not say.
+        var groupStart: UInt32 {
+            let place = size >> lengthBits
+            return place > sequence || place == UInt32(lastPlace) ? 0 : sequence - place
+        }
+    }
 
     private static func frame(_ bytes: UnsafeRawBufferPointer, at position: Int) -> Frame? {
         var reader = ByteReader(bytes, at: position)
-        guard let count = reader.littleEndian(UInt32.self), count > 0,
-            count <= maximumPayloadBytes,
+        guard let size = reader.littleEndian(UInt32.self) else { return nil }
+        let count = size & (1 << lengthBits - 1)
+        guard count > 0, count <= maximumPayloadBytes,
             let sequence = reader.littleEndian(UInt32.self),
             let checksum = reader.littleEndian(UInt32.self),
             let payload = reader.bytes(Int(count))
         else { return nil }
-        return (payload, sequence, checksum)
+        return Frame(payload: payload, size: size, sequence: sequence, checksum: checksum)
     }
 
     private static func isSound(_ frame: Frame) -> Bool {
-        frame.checksum == checksum(of: frame.payload, sequence: frame.sequence)
+        frame.checksum
+            == checksum(of: frame.payload, size: frame.size, sequence: frame.sequence)
     }
 
-    private static func checksum(of payload: UnsafeRawBufferPointer, sequence: UInt32) -> UInt32 {
-        let prefix = (UInt32(payload.count).littleEndian, sequence.littleEndian)
+    private static func checksum(
+        of payload: UnsafeRawBufferPointer, size: UInt32, sequence: UInt32
+    ) -> UInt32 {
+        let prefix = (size.littleEndian, sequence.littleEndian)
         return crc32c(payload, seed: withUnsafeBytes(of: prefix) { crc32c($0) })
     }
 }

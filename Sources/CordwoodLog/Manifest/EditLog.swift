@@ -4,9 +4,9 @@ package import CordwoodStorage
 /// the list of its segments, and a database that of its topics and collections.
 ///
 /// Layout in `docs/file-formats.md`, "Edit log". An edit takes effect when ``append(_:)`` returns,
-/// durable. A torn edit at the end never took effect and is cut when the file is opened, which
-/// ``cutBytes`` reports; damage with sound edits behind it cannot come from a crash, so the file is
-/// refused and left as it is.
+/// durable. Torn edits at the end never took effect and are cut when the file is opened, which
+/// ``cutBytes`` reports; damage with sound edits behind it that were written later cannot come from
+/// a crash, so the file is refused and left as it is.
 ///
 /// Not thread-safe: one owner, which is serial by itself (an actor).
 package final class EditLog<File: StorageFile> {
@@ -77,7 +77,7 @@ package final class EditLog<File: StorageFile> {
             sequence += 1
         }
         if end < content.count,
-            EditFrame.mayHaveFrame(content.unsafeBytes, behind: end, sequence: sequence)
+            EditFrame.mayHaveLaterGroup(content.unsafeBytes, behind: end, sequence: sequence)
         {
             throw LogError(
                 .damaged,
@@ -87,7 +87,9 @@ package final class EditLog<File: StorageFile> {
         try await validate()
         let rest = content.unsafeBytes[end...]
         let cutBytes = rest.lastIndex { $0 != 0 }.map { $0 + 1 - end } ?? 0
-        var slices = [MemorySlice(content, 0..<end)]
+        // The header anew: what is appended from now on has the latest version.
+        let header = MemorySlice(EditFrame.header(kind: kind, identity: identity))
+        var slices = [header, MemorySlice(content, header.count..<end)]
         let edits = snapshot()
         if let edits { slices = self.slices(edits, kind: kind, identity: identity) }
         do throws(StorageError) {
@@ -101,7 +103,7 @@ package final class EditLog<File: StorageFile> {
             guard error.isFullDisk else { throw LogError(error, while: "writing \(path) anew") }
         }
         do throws(StorageError) {
-            let file = try await rewrite(path, content, end: end, on: storage)
+            let file = try await rewrite(path, header, content, end: end, on: storage)
             return EditLog(
                 file: file, kind: kind, path: path, identity: identity, end: end,
                 sequence: sequence, cutBytes: cutBytes, reservedBytes: content.count)
@@ -112,7 +114,8 @@ package final class EditLog<File: StorageFile> {
     /// it has already. Each sector gets the bytes that were read from it, so that a crash in between
     /// leaves the same edits or fewer of those that were never synced.
     private static func rewrite<S: Storage>(
-        _ path: StoragePath, _ content: MemoryBlock, end: Int, on storage: S
+        _ path: StoragePath, _ header: MemorySlice, _ content: MemoryBlock, end: Int,
+        on storage: S
     ) async throws(StorageError) -> File where S.File == File {
         do throws(StorageError) {
             try await storage.remove(try staged(path))
@@ -122,7 +125,9 @@ package final class EditLog<File: StorageFile> {
         var zeros = ByteWriter(count: content.count - end)
         zeros.zeros(content.count - end)
         let file = try await storage.open(path, .readWrite)
-        let slices = [MemorySlice(content, 0..<end), MemorySlice(zeros.finish())]
+        let slices = [
+            header, MemorySlice(content, header.count..<end), MemorySlice(zeros.finish()),
+        ]
         try await file.write([FileWrite(at: 0, slices.filter { $0.count > 0 })], thenSync: true)
         return file
     }
@@ -193,7 +198,9 @@ package final class EditLog<File: StorageFile> {
         var slices: [MemorySlice] = []
         for edit in edits {
             slices.append(
-                MemorySlice(EditFrame.encode(edit, sequence: sequence + UInt32(slices.count))))
+                MemorySlice(
+                    EditFrame.encode(
+                        edit, sequence: sequence + UInt32(slices.count), place: slices.count)))
         }
         let write = FileWrite(at: end, slices)
         try await reserve(write.count)

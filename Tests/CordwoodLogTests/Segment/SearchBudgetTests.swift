@@ -58,13 +58,13 @@ import Testing
         // At every fourth byte an edit of 65,536 bytes.
         let bytes = (0..<2 << 20).map { $0 % 4 == 2 ? 1 : 0 as UInt8 }
         bytes.withUnsafeBytes {
-            #expect(EditFrame.mayHaveFrame($0, behind: 32, sequence: 0))
+            #expect(EditFrame.mayHaveLaterGroup($0, behind: 32, sequence: 0))
             let inspection = EditLogInspection(
                 $0, kind: .segments, path: StoragePath.root)
             #expect(!inspection.damage.isEmpty && inspection.edits.isEmpty)
         }
         [UInt8](repeating: 0, count: 100_000).withUnsafeBytes {
-            #expect(!EditFrame.mayHaveFrame($0, behind: 32, sequence: 0))
+            #expect(!EditFrame.mayHaveLaterGroup($0, behind: 32, sequence: 0))
         }
     }
 }
