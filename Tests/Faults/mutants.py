@@ -150,6 +150,12 @@ MUTANTS = [
            "                return\n            }\n"
            "            try await write(id, entry, next)\n            entry.told = []",
            "OperationFaultTests|RandomFaultTests|TransactionTests"),
+    Mutant("lonely-edits", "edits do not say which were written together",
+           LOG + "Manifest/EditLog.swift",
+           "sequence: sequence + UInt32(slices.count), place: slices.count)",
+           "sequence: sequence + UInt32(slices.count),\n"
+           '                        place: isMutant("lonely-edits") ? 0 : slices.count)',
+           "EditLogTests"),
     Mutant("no-poison", "a log goes on after a write that failed", LOG + "PartitionLog+FullDisk.swift",
            "        failure = reason\n        stopProbe()",
            '        if !isMutant("no-poison") { failure = reason }\n        stopProbe()',
