@@ -191,7 +191,7 @@ import Testing
         let lock = folder("database/LOCK")
         let before = folder.snapshot("database").filter { $0.key != lock }
         try refused(
-            ["topic", "list", database], saying: "newer format", "expected format version 1")
+            ["topic", "list", database], saying: "newer format", "expected format version 2")
         #expect(folder.snapshot("database").filter { $0.key != lock } == before)
     }
 

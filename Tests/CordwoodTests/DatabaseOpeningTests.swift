@@ -57,10 +57,10 @@ import Musl
         let path = try StoragePath.root.appending("CORDWOOD")
         let storage = SimulatedStorage(seed: 1)
         try await Database.open(on: storage).close()
-        try storage.flip(path, byte: 8, mask: 3)
+        try storage.flip(path, byte: 8, mask: 1)
         // A flipped bit is damage, and the error still says which version it would be.
         let damaged = storage.contents(of: path)
-        await expect(.log, "version 2, expected 1") { _ = try await Database.open(on: storage) }
+        await expect(.log, "version 3, expected 2") { _ = try await Database.open(on: storage) }
         #expect(storage.contents(of: path) == damaged)
         // A sound header of another version is a newer format.
         let header = try #require(storage.contents(of: path)).prefix(28)
@@ -70,7 +70,7 @@ import Musl
             [FileWrite(at: 28, [MemorySlice(MemoryBlock(copying: bytes(of: checksum)))])],
             thenSync: true)
         let before = storage.contents(of: path)
-        await expect(.newerFormat, "expected format version 1, found 2") {
+        await expect(.newerFormat, "expected format version 2, found 3") {
             _ = try await Database.open(on: storage)
         }
         #expect(storage.contents(of: path) == before)
