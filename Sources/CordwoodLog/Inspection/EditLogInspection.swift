@@ -23,6 +23,7 @@ package struct EditLogInspection {
             identity = try EditFrame.checkHeader(bytes, kind: kind, path: path)
         } catch { damage.append((0, error.message)) }
         var budget = SearchBudget(for: bytes.count)
+        var isDamaged = false
         var position = EditFrame.headerByteCount
         var sequence: UInt32 = 0
         while position < bytes.count {
@@ -31,8 +32,12 @@ package struct EditLogInspection {
                 (position, sequence) = (edit.end, sequence &+ 1)
                 continue
             }
+            // Asked once: each time would go through the rest of the file.
+            isDamaged =
+                isDamaged
+                || EditFrame.mayHaveLaterGroup(bytes, behind: position, sequence: sequence)
             let next =
-                EditFrame.mayHaveLaterGroup(bytes, behind: position, sequence: sequence)
+                isDamaged
                 ? EditFrame.next(bytes, behind: position, sequence: sequence, within: &budget)
                 : nil
             guard let next else {

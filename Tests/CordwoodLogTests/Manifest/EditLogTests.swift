@@ -119,6 +119,7 @@ import Testing
             storage.inject(Fault(.powerCut, at: 1, of: .sync))
             await #expect(throws: StorageError.self) { try await log.append(group) }
             storage.crash(.bySeed)
+            #expect(try damage(in: storage) == 0, "seed \(seed)")
             let found = try await open(storage).edits
             #expect(found == Array((before + group).prefix(found.count)), "seed \(seed)")
             #expect(found.count >= 1, "seed \(seed)")
@@ -142,7 +143,16 @@ import Testing
         await log.close()
         let frame = 13
         try storage.flip(path("edits"), byte: 32 + frame + 3, mask: 0x40)
+        #expect(try damage(in: storage) == 1)
         await expectLogError(.damaged) { _ = try await open(storage) }
+    }
+
+    /// The damaged places that an inspection of the file finds.
+    private func damage(in storage: SimulatedStorage) throws -> Int {
+        let bytes = try #require(storage.contents(of: try path("edits")))
+        return try bytes.withUnsafeBytes {
+            EditLogInspection($0, kind: .catalog, path: try path("edits")).damage.count
+        }
     }
 
     @Test func filesOfTheFirstVersionAreRead() async throws {
