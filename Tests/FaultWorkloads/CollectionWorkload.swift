@@ -45,6 +45,15 @@ public struct CollectionWorkload: Workload {
         _ database: Database, _ history: History, journal: any Journal
     ) async throws {
         let collection = try await collection(database)
+        try await checkPoints(of: collection, history, journal: journal)
+        let report = try await collection.verify()
+        guard report.isSound else { throw Violation("\(name): \(report.damage)") }
+    }
+
+    /// The latest points are all there, and the index finds them and no others.
+    func checkPoints(
+        of collection: Collection, _ history: History, journal: any Journal
+    ) async throws {
         let found = try await points(of: collection, history)
         try history.checkLatest(found, in: name)
         try await checkIndex(collection, found, history)
@@ -57,8 +66,6 @@ public struct CollectionWorkload: Workload {
                 journal.note(.lost(number))
             }
         }
-        let report = try await collection.verify()
-        guard report.isSound else { throw Violation("\(name): \(report.damage)") }
     }
 
     /// The numbers of the points that are there, each of which must be what was sent.
