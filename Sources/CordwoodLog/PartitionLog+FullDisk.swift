@@ -49,8 +49,10 @@ extension PartitionLog {
         if loses || commit.hasUnwaited {
             state.publish { [active] in $0.truncations.append(active.end.nextOffset) }
         }
-        for waiter in resetToPublishedEnd() { waiter.fail(reason) }
+        let waiters = resetToPublishedEnd()
+        // First: who is told may ask at once how the log is.
         publishHealth(.readOnly)
+        for waiter in waiters { waiter.fail(reason) }
         await discardSpare()
         observer?.happened(.becameReadOnly(reason))
         startProbe()

@@ -61,6 +61,37 @@ import Testing
         return kept
     }
 
+    /// Whoever is told that the disk is full finds the log so, the one whose write failed and those who
+    /// waited behind it.
+    @Test func theLogSaysThatItIsReadOnlyBeforeAppendsDo() async throws {
+        for seed in seeds(100) {
+            let storage = SimulatedStorage(seed: seed)
+            let sleep = ManualSleep()
+            let log = try await open(storage, sleep)
+            storage.inject(Fault(.noSpace, at: 1, isPersistent: true))
+            let found = await withTaskGroup(of: LogHealth?.self) { group in
+                for number in 0..<24 {
+                    let isWaiting = number % 3 != 0
+                    group.addTask {
+                        do {
+                            _ = try await log.append(
+                                [record(number)], acknowledge: isWaiting ? .durable : .memory)
+                            return nil
+                        } catch { return log.health }
+                    }
+                }
+                return await group.reduce(into: [LogHealth?]()) { $0.append($1) }
+            }
+            #expect(found.contains(.readOnly))
+            #expect(found.allSatisfy { $0 == nil || $0 == .readOnly }, "seed \(seed): \(found)")
+            storage.clearFaults()
+            try await eventually("the probe sleeps") { sleep.pauses.withLock { !$0.isEmpty } }
+            sleep.wake()
+            try await eventually("appends resume") { log.health == .writable }
+            try await log.close()
+        }
+    }
+
     @Test func appendsFailReadsWorkAndAppendsResumeByThemselves() async throws {
         let storage = SimulatedStorage(seed: 1, capacityBytes: 60_000)
         let sleep = ManualSleep()
