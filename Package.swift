@@ -74,7 +74,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "CordwoodVectors",
-            dependencies: ["CordwoodStorage", "CCordwoodKernels", "COpenBLAS"],
+            dependencies: [
+                "CordwoodStorage", "CCordwoodChecksum", "CCordwoodKernels", "COpenBLAS",
+            ],
             swiftSettings: strict),
         .target(
             name: "Cordwood",
@@ -121,7 +123,8 @@ let package = Package(
         .testTarget(
             name: "CordwoodVectorsTests",
             dependencies: [
-                "CordwoodVectors", "CordwoodStorage", "CCordwoodKernels", "TestSupport",
+                "CordwoodVectors", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
+                "CCordwoodKernels", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

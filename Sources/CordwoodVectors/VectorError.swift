@@ -11,8 +11,21 @@ public struct VectorError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let notFinite = Code(description: "component is not finite")
         /// A number of results below one or above the cap.
         public static let invalidLimit = Code(description: "invalid limit")
+        /// A number in an index's configuration that is out of range.
+        public static let invalidConfiguration = Code(description: "invalid configuration")
+        /// An effort of a search that is out of range.
+        public static let invalidEffort = Code(description: "invalid effort")
+        /// An id that came more than once where each has one vector.
+        public static let duplicateID = Code(description: "duplicate id")
         /// The index holds as many vectors as it can.
         public static let full = Code(description: "index is full")
+        /// A file of an index that is of another kind or version.
+        public static let unknownFormat = Code(description: "unknown format")
+        /// A file of an index whose bytes are not those that were written. The index can be built again
+        /// from what it is a view of.
+        public static let damaged = Code(description: "damaged index file")
+        /// The disk, or whatever else has the files.
+        public static let storage = Code(description: "storage")
         /// The system gave no memory.
         public static let outOfMemory = Code(description: "out of memory")
         /// `CORDWOOD_ISA` names an instruction set that is unknown, or that the processor lacks.

@@ -9,7 +9,9 @@ enum Arrows {
         "CordwoodLog": [
             "CordwoodStorage", "CCordwoodChecksum", "CZlib", "CSnappy", "CLZ4", "CZstd",
         ],
-        "CordwoodVectors": ["CordwoodStorage", "CCordwoodKernels", "COpenBLAS"],
+        "CordwoodVectors": [
+            "CordwoodStorage", "CCordwoodChecksum", "CCordwoodKernels", "COpenBLAS",
+        ],
         "CordwoodCausality": [],
         "CordwoodCache": [],
         "CordwoodSimulation": ["CordwoodStorage"],

@@ -36,4 +36,6 @@ static inline float next_float(uint64_t *state) {
 void test_checksum(void);
 void test_topk(void);
 void test_f32(void);
+void test_codes(void);
+void test_graph(void);
 void test_dispatch(void);

@@ -6,6 +6,8 @@ int main(void) {
     test_checksum();
     test_topk();
     test_f32();
+    test_codes();
+    test_graph();
     test_dispatch();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
     return checks_failed != 0;

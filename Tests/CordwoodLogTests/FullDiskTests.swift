@@ -1,6 +1,7 @@
 import CordwoodSimulation
 import CordwoodStorage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CordwoodLog

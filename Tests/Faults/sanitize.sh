@@ -20,7 +20,7 @@ for kind in "${kinds[@]}"; do
             -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=all
         ;;
     thread)
-        TSAN_OPTIONS="suppressions=$PWD/Tests/Faults/thread.supp halt_on_error=1" \
+        TSAN_OPTIONS="suppressions=$PWD/Tests/Faults/thread.supp" \
             swift test --no-parallel --sanitize=thread --scratch-path .build/thread
         ;;
     *)

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// A repeatable generator (SplitMix64): a failing test prints its seed.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     public let seed: UInt64
@@ -19,4 +25,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     public mutating func bytes(_ count: Int) -> [UInt8] {
         (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
     }
+}
+
+/// How many seeds a seeded test runs: a count for the default run, multiplied by `CORDWOOD_SEEDS`.
+public func seeds(_ count: Int) -> Range<UInt64> {
+    let factor = getenv("CORDWOOD_SEEDS").flatMap { Int(String(cString: $0)) } ?? 1
+    return 0..<UInt64(count * max(1, factor))
 }

@@ -40,7 +40,7 @@ extension FlatIndex {
     }
 
     /// The number of queries in a batch whose components are all finite.
-    private static func validate(
+    static func validate(
         batch: Span<Float>, dimensions: Int
     ) throws(VectorError) -> Int {
         let (queries, rest) = batch.count.quotientAndRemainder(dividingBy: dimensions)
@@ -112,8 +112,8 @@ extension FlatIndex {
         var tile = cordwood_f32_tile_input()
         tile.query_stride = stride
         tile.dimensions = stride
-        tile.metric = kernelMetric
-        tile.base = kernelBase
+        tile.metric = metric.kernelMetric
+        tile.base = metric.kernelBase
         tile.rows = cordwood_f32_rows(
             rows: block.rows + rows.lowerBound * stride, stride: stride, count: rows.count,
             ids: block.ids + rows.lowerBound)
@@ -149,7 +149,7 @@ extension FlatIndex {
         switch metric {
         case .l2: return Self.finiteOrNothing((1 - 4 * relativeError) * norm - underflow)
         case .innerProduct, .cosine:
-            let base = Double(kernelBase)
+            let base = Double(metric.kernelBase)
             let product = (norm * block.largestSquaredNorm).squareRoot()
             return Self.finiteOrNothing(
                 base - relativeError * (3 * product + base) - underflow)

@@ -45,7 +45,7 @@ extension FlatIndex {
     borrowing func scan(_ query: UnsafePointer<Float>, _ heap: UnsafeMutablePointer<cordwood_topk>)
     {
         var query = cordwood_f32_query(
-            query: query, dimensions: stride, metric: kernelMetric, base: kernelBase)
+            query: query, dimensions: stride, metric: metric.kernelMetric, base: metric.kernelBase)
         forEachBlock { block, rows in
             var rows = cordwood_f32_rows(
                 rows: block.rows, stride: stride, count: rows, ids: block.ids)
@@ -61,9 +61,4 @@ extension FlatIndex {
             left -= block.capacity
         }
     }
-
-    var kernelMetric: cordwood_metric { metric == .l2 ? CORDWOOD_L2 : CORDWOOD_IP }
-
-    /// What the inner product is taken from.
-    var kernelBase: Float { metric == .cosine ? 1 : 0 }
 }

@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
-
 /// A fixed number of rows, and what belongs to each: its id, its offset in the log, and, where the
 /// metric asks for it, a lower bound of its squared norm. Structure of arrays in one anonymous map,
 /// which the system fills with memory page by page as rows arrive.
@@ -11,8 +5,8 @@ internal import Musl
 /// Not locked: the index that owns it is either read, or changed by one caller.
 final class RowBlock {
     /// The bytes of rows in a block: one huge page.
-    static let rowsSizeBytes = 2 << 20
-    static let pageSizeBytes = 4096
+    static let rowsSizeBytes = MappedMemory.hugePageSizeBytes
+    static let pageSizeBytes = MappedMemory.pageSizeBytes
     /// Offsets below this fit in the five bytes that a row has for them.
     static let offsetLimit: Int64 = 1 << 40
 
@@ -26,24 +20,21 @@ final class RowBlock {
     let norms: UnsafeMutablePointer<Float>?
     private let lowOffsets: UnsafeMutablePointer<UInt32>
     private let highOffsets: UnsafeMutablePointer<UInt8>
-    private let map: UnsafeMutableRawBufferPointer
+    private let memory: MappedMemory
     private let layout: Layout
 
     /// Rows of `stride` floats.
     init(stride: Int, hasNorms: Bool) throws(VectorError) {
         layout = Layout(stride: stride, hasNorms: hasNorms)
         capacity = layout.capacity
-        map = try Self.map(layout.end, alignment: Self.rowsSizeBytes)
-        let base = map.baseAddress!
-        rows = base.bindMemory(to: Float.self, capacity: capacity * stride)
-        ids = (base + layout.ids).bindMemory(to: UInt64.self, capacity: capacity)
-        lowOffsets = (base + layout.low).bindMemory(to: UInt32.self, capacity: capacity)
-        highOffsets = (base + layout.high).bindMemory(to: UInt8.self, capacity: capacity)
+        memory = try MappedMemory(byteCount: layout.end)
+        rows = memory.bound(to: Float.self, capacity: capacity * stride)
+        ids = memory.bound(to: UInt64.self, capacity: capacity, at: layout.ids)
+        lowOffsets = memory.bound(to: UInt32.self, capacity: capacity, at: layout.low)
+        highOffsets = memory.bound(to: UInt8.self, capacity: capacity, at: layout.high)
         norms =
-            hasNorms ? (base + layout.norms).bindMemory(to: Float.self, capacity: capacity) : nil
+            hasNorms ? memory.bound(to: Float.self, capacity: capacity, at: layout.norms) : nil
     }
-
-    deinit { munmap(map.baseAddress, map.count) }
 
     /// The offset of a row, which must be below ``offsetLimit``.
     subscript(offset row: Int) -> Int64 {
@@ -57,12 +48,7 @@ final class RowBlock {
     /// Asks the system to hold the rows in huge pages, which makes scans about a fifth faster. For
     /// blocks that are full: a huge page takes memory for all its rows at the first touch. Where
     /// the system has none to give, the block stays as it is.
-    func useHugePages() {
-        // MADV_COLLAPSE, which the C library's header has not had for as long as the kernel.
-        let collapseNow: Int32 = 25
-        madvise(map.baseAddress, Self.rowsSizeBytes, Int32(MADV_HUGEPAGE))
-        madvise(map.baseAddress, Self.rowsSizeBytes, collapseNow)
-    }
+    func useHugePages() { memory.gatherIntoHugePages(byteCount: Self.rowsSizeBytes) }
 
     /// The bytes that `count` rows have made resident.
     func residentBytes(rows count: Int) -> Int {
@@ -97,22 +83,5 @@ final class RowBlock {
             norms = after(high, capacity)
             end = hasNorms ? after(norms, capacity * 4) : norms
         }
-    }
-
-    /// Maps zeroed memory that starts at a multiple of `alignment`.
-    private static func map(
-        _ count: Int, alignment: Int
-    ) throws(VectorError) -> UnsafeMutableRawBufferPointer {
-        let size = count + alignment
-        guard
-            let start = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-            start != MAP_FAILED
-        else {
-            throw VectorError(.outOfMemory, "mmap of \(size) bytes failed with errno \(errno)")
-        }
-        let head = (alignment - Int(bitPattern: start) % alignment) % alignment
-        if head > 0 { munmap(start, head) }
-        munmap(start + head + count, alignment - head)
-        return UnsafeMutableRawBufferPointer(start: start + head, count: count)
     }
 }

@@ -1,5 +1,6 @@
 import CordwoodSimulation
 import CordwoodStorage
+import TestSupport
 import Testing
 
 @testable import CordwoodLog

@@ -1,6 +1,7 @@
 import CCordwoodChecksum
 import CordwoodSimulation
 import CordwoodStorage
+import TestSupport
 import Testing
 
 @testable import CordwoodLog

@@ -1,4 +1,5 @@
 import CordwoodSimulation
+import TestSupport
 import Testing
 
 @testable import CordwoodLog

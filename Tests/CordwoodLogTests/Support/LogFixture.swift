@@ -133,9 +133,3 @@ extension MemoryBlock {
 extension MemorySlice {
     var array: [UInt8] { Array(unsafeBytes) }
 }
-
-/// How many seeds a seeded test runs: a count for the default run, multiplied by `CORDWOOD_SEEDS`.
-func seeds(_ count: Int) -> Range<UInt64> {
-    let factor = getenv("CORDWOOD_SEEDS").flatMap { Int(String(cString: $0)) } ?? 1
-    return 0..<UInt64(count * max(1, factor))
-}

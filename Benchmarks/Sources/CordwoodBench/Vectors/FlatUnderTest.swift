@@ -1,7 +1,7 @@
 import CordwoodVectors
 
-/// The flat index that is measured. Never changed once it is built, so that threads may share it.
-final class FlatUnderTest: Sendable {
+/// The flat index that is measured, or that says what the exact neighbours are.
+final class FlatUnderTest: IndexUnderTest {
     let index: FlatIndex
 
     /// Stores every row of the set under its number.
@@ -12,4 +12,17 @@ final class FlatUnderTest: Sendable {
     }
 
     var bytesPerVector: Double { Double(index.bytesAllocated) / Double(max(index.count, 1)) }
+
+    func points(of grid: SearchGrid) throws -> [SearchPoint] {
+        try grid.allow([])
+        return [SearchPoint()]
+    }
+
+    func search(_ query: Span<Float>, limit: Int, at point: SearchPoint) throws -> [Neighbor] {
+        try index.search(query, limit: limit)
+    }
+
+    func search(batch: Span<Float>, limit: Int, at point: SearchPoint) throws -> [[Neighbor]] {
+        try index.search(batch: batch, limit: limit)
+    }
 }

@@ -10,7 +10,7 @@ enum SearchMode: String, CaseIterable {
 
 /// Searches the whole set of queries, round after round.
 struct SearchRounds {
-    let index: FlatUnderTest
+    let index: any IndexUnderTest
     let set: VectorSet
     /// How many of the set's queries each mode searches with.
     let queryCounts: [SearchMode: Int]
@@ -22,6 +22,7 @@ struct SearchRounds {
 
     struct Measured {
         var mode: SearchMode
+        var point: SearchPoint
         /// In one round.
         var queryCount: Int
         var queriesPerSecond: Samples
@@ -32,7 +33,9 @@ struct SearchRounds {
     }
 
     /// `between` is called after each measured round.
-    func run(_ mode: SearchMode, between: () -> Void) async throws -> Measured {
+    func run(
+        _ mode: SearchMode, at point: SearchPoint, between: () -> Void
+    ) async throws -> Measured {
         let clock = ContinuousClock()
         var rates: [Double] = []
         var calls: [Double] = []
@@ -41,7 +44,7 @@ struct SearchRounds {
         for round in 0...count {
             try pacing.waitForTurn()
             let start = clock.now
-            let results = try await search(mode, queryCount)
+            let results = try await search(mode, point, queryCount)
             let seconds = start.duration(to: clock.now) / .seconds(1)
             let rate = Double(queryCount) / seconds
             defer { pacing.tellRound(round, mode, queriesPerSecond: rate) }
@@ -52,7 +55,7 @@ struct SearchRounds {
             between()
         }
         return Measured(
-            mode: mode, queryCount: queryCount, queriesPerSecond: Samples(rates),
+            mode: mode, point: point, queryCount: queryCount, queriesPerSecond: Samples(rates),
             calls: Samples(calls),
             neighbours: neighbours)
     }
@@ -64,13 +67,15 @@ struct SearchRounds {
     }
 
     /// Searches with the first queries, divided evenly among the threads, in order.
-    private func search(_ mode: SearchMode, _ queryCount: Int) async throws -> [Part] {
+    private func search(
+        _ mode: SearchMode, _ point: SearchPoint, _ queryCount: Int
+    ) async throws -> [Part] {
         let bounds = (0...threads).map { $0 * queryCount / threads }
         let shares = zip(bounds, bounds.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }
-        if shares.count == 1 { return [try search(mode, shares[0])] }
+        if shares.count == 1 { return [try search(mode, point, shares[0])] }
         return try await withThrowingTaskGroup(of: (Int, Part).self) { group in
             for (number, share) in shares.enumerated() {
-                group.addTask { (number, try search(mode, share)) }
+                group.addTask { (number, try search(mode, point, share)) }
             }
             var parts = [Part](repeating: Part(), count: shares.count)
             for try await (number, part) in group { parts[number] = part }
@@ -78,7 +83,9 @@ struct SearchRounds {
         }
     }
 
-    private func search(_ mode: SearchMode, _ share: Range<Int>) throws -> Part {
+    private func search(
+        _ mode: SearchMode, _ point: SearchPoint, _ share: Range<Int>
+    ) throws -> Part {
         let clock = ContinuousClock()
         let queries = set.queries.span
         var part = Part()
@@ -87,13 +94,15 @@ struct SearchRounds {
             let range =
                 set.query(share.lowerBound).lowerBound..<set.query(share.upperBound).lowerBound
             let start = clock.now
-            part.neighbours = try index.index.search(batch: queries.extracting(range), limit: k)
+            part.neighbours = try index.search(
+                batch: queries.extracting(range), limit: k, at: point)
             part.calls = [start.duration(to: clock.now) / .microseconds(1)]
         case .single:
             for query in share {
                 let start = clock.now
                 part.neighbours.append(
-                    try index.index.search(queries.extracting(set.query(query)), limit: k))
+                    try index.search(
+                        queries.extracting(set.query(query)), limit: k, at: point))
                 part.calls.append(start.duration(to: clock.now) / .microseconds(1))
             }
         }

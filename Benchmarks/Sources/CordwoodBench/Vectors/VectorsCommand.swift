@@ -25,10 +25,10 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "l2, ip or cosine.", transform: named)
     var metric: Metric
 
-    @Option(help: "flat; hnsw, ivf and disk are not in this version.")
+    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
     var index = IndexName.flat
 
-    @Option(help: "none; sq8, sq4, pq4, rabitq and auto are not in this version.")
+    @Option(help: "none, and with hnsw sq8 or sq4; pq4, rabitq and auto are not in this version.")
     var quantization = QuantizationName.none
 
     @Option(help: "How many neighbours.")
@@ -45,6 +45,15 @@ struct VectorsCommand: AsyncParsableCommand {
 
     @Option(help: "Use only the first queries.")
     var queryLimit: Int?
+
+    @Option(help: "hnsw: how many neighbours a vector chooses.")
+    var neighbors = 16
+
+    @Option(help: "hnsw: how many near vectors are looked at to choose them.")
+    var efConstruction = 200
+
+    @Flag(help: "hnsw: keep codes alone, and no vectors to compare the nearest with again.")
+    var codesOnly = false
 
     @Option(help: "Search parameters to go through, such as ef=10,20; a flat index has none.")
     var grid: String?
@@ -66,12 +75,14 @@ struct VectorsCommand: AsyncParsableCommand {
     var limits = false
 
     func validate() throws {
-        guard index == .flat else {
-            throw ValidationError("--index \(index.rawValue): not in this version, which has flat")
-        }
-        guard quantization == .none else {
+        guard index == .flat || index == .hnsw else {
             throw ValidationError(
-                "--quantization \(quantization.rawValue): not in this version, which has none")
+                "--index \(index.rawValue): not in this version, which has flat and hnsw")
+        }
+        guard quantization == .none || index == .hnsw && kept != nil else {
+            throw ValidationError(
+                "--quantization \(quantization.rawValue): not in this version, where flat has none "
+                    + "and hnsw none, sq8 and sq4")
         }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
@@ -88,16 +99,17 @@ struct VectorsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try VectorKernels.checkRequestedISA()
-        if grid != nil { Terminal.note("--grid: a flat index has no search parameters; ignored") }
+        let grid = try SearchGrid(grid)
         let set = try VectorSet.open(
             base: base, source: queries.map { .file($0) } ?? .heldOut(holdOut ?? 0, seed: seed),
             limit: limit, queryLimit: queryLimit)
         let clock = ContinuousClock()
         let start = clock.now
-        let index = try FlatUnderTest(set, metric: metric)
+        let index = try makeIndex(of: set)
         let buildSeconds = start.duration(to: clock.now) / .seconds(1)
         let residentBytes = Machine.residentBytes
-        let truth = try GroundTruth.load(or: index, set, metric: metric, k: k)
+        let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric)
+        let truth = try GroundTruth.load(or: exact, set, metric: metric, k: k)
         var probe: LimitsProbe?
         if limits { probe = try LimitsProbe(set) }
         let pacing = Pacing(isPaced: paced)
@@ -105,18 +117,40 @@ struct VectorsCommand: AsyncParsableCommand {
             index: index, set: set, queryCounts: [.single: singleQueries ?? set.queryCount], k: k,
             threads: threads, count: rounds, pacing: pacing)
         pacing.tellReady()
-        for mode in SearchMode.allCases {
-            let measured = try await searches.run(mode) { probe?.measure() }
+        for (point, mode) in try index.points(of: grid).flatMap({ point in
+            SearchMode.allCases.map { (point, $0) }
+        }) {
+            let measured = try await searches.run(mode, at: point) { probe?.measure() }
             if mode == .batch, let saveNeighbors {
                 try NeighborFile.write(measured.neighbours, to: saveNeighbors)
             }
             var report = VectorsReport(command: self, set: set, index: index, measured: measured)
-            report.recall = truth.recall(of: measured.neighbours, in: index, set)
+            report.recall = truth.recall(of: measured.neighbours, in: exact, set)
             report.buildSeconds = buildSeconds
             report.residentBytes = residentBytes
             report.limits = probe
             report.line().print()
         }
+    }
+
+    private func makeIndex(of set: VectorSet) throws -> any IndexUnderTest {
+        guard index == .hnsw, let kept else { return try FlatUnderTest(set, metric: metric) }
+        return try HNSWUnderTest(
+            set, metric: metric,
+            configuration: HNSWConfiguration(
+                neighbors: neighbors, efConstruction: efConstruction, quantization: kept,
+                keepsVectors: !codesOnly),
+            threads: buildThreads)
+    }
+
+    private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
+
+    var buildParameters: [(String, JSONValue)] {
+        guard index == .hnsw else { return [] }
+        return [
+            ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
+            ("keeps_vectors", .bool(!codesOnly)),
+        ]
     }
 }
 

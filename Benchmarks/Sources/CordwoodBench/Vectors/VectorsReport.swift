@@ -4,7 +4,7 @@ import CordwoodVectors
 struct VectorsReport {
     let command: VectorsCommand
     let set: VectorSet
-    let index: FlatUnderTest
+    let index: any IndexUnderTest
     let measured: SearchRounds.Measured
     var recall = 0.0
     var buildSeconds = 0.0
@@ -16,12 +16,13 @@ struct VectorsReport {
         var line = JSONLine()
         line["index"] = .string(command.index.rawValue)
         line["quantization"] = .string(command.quantization.rawValue)
-        line["parameters"] = .object([
-            ("metric", .string(command.metric.rawValue)), ("k", .integer(command.k)),
-            ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
-            ("queries", .integer(measured.queryCount)),
-            ("build_threads", .integer(command.buildThreads)),
-        ])
+        line["parameters"] = .object(
+            [
+                ("metric", .string(command.metric.rawValue)), ("k", .integer(command.k)),
+                ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
+                ("queries", .integer(measured.queryCount)),
+                ("build_threads", .integer(command.buildThreads)),
+            ] + command.buildParameters + measured.point.parameters)
         line["recall"] = .number(recall)
         line["qps"] = .number(rate)
         line["p50_us"] = .number(measured.calls.percentile(50))

@@ -1,0 +1,43 @@
+import CordwoodVectors
+
+/// An index that is measured. Never changed once it is built, so that threads may share it.
+protocol IndexUnderTest: Sendable {
+    var bytesPerVector: Double { get }
+    /// What can be turned when it is searched, each value of which is measured; one of nothing where
+    /// there is nothing.
+    func points(of grid: SearchGrid) throws -> [SearchPoint]
+    func search(_ query: Span<Float>, limit: Int, at point: SearchPoint) throws -> [Neighbor]
+    func search(batch: Span<Float>, limit: Int, at point: SearchPoint) throws -> [[Neighbor]]
+}
+
+/// How one search is made.
+struct SearchPoint: Sendable, Hashable {
+    var ef: Int?
+
+    var parameters: [(String, JSONValue)] { ef.map { [("ef", .integer($0))] } ?? [] }
+}
+
+/// The values of `--grid`, such as `ef=10,20`.
+struct SearchGrid {
+    private(set) var values: [String: [Int]] = [:]
+
+    init(_ text: String?) throws {
+        for part in (text ?? "").split(separator: ";") {
+            let halves = part.split(separator: "=")
+            let numbers = halves.last?.split(separator: ",").map { Int($0) } ?? []
+            guard halves.count == 2, !numbers.isEmpty, !numbers.contains(nil) else {
+                throw BenchError("--grid: expected NAME=NUMBER,NUMBER;NAME=…, found \(part)")
+            }
+            values[String(halves[0])] = numbers.compactMap { $0 }
+        }
+    }
+
+    /// Throws where the grid has another name than these.
+    func allow(_ names: [String]) throws {
+        for name in values.keys.sorted() where !names.contains(name) {
+            throw BenchError(
+                "--grid: this index has \(names.isEmpty ? "nothing" : names.joined(separator: ", "))"
+                    + " to turn, found \(name)")
+        }
+    }
+}

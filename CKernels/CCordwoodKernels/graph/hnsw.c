@@ -1,0 +1,144 @@
+// The whole search of one query.
+
+#include "../include/cordwood_graph.h"
+
+#include <string.h>
+
+enum { REFINED_AT_ONCE = 16, SCANNED_AT_ONCE = 64, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
+
+static bool is_allowed(const uint64_t *allowed, uint32_t vector) {
+    return !allowed || (allowed[vector / 64] >> vector % 64 & 1);
+}
+
+/// The vectors of a node.
+static void vectors_of(const cordwood_hnsw *index, uint32_t node, uint32_t *first, uint32_t *last) {
+    *first = index->starts ? index->starts[node] : node;
+    *last = index->starts ? index->starts[node + 1] : node + 1;
+}
+
+static bool has_allowed(const cordwood_hnsw *index, uint32_t node, const uint64_t *allowed) {
+    uint32_t first, last;
+    vectors_of(index, node, &first, &last);
+    for (; first < last; first++) {
+        if (is_allowed(allowed, first)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void offer_vectors(const cordwood_hnsw *index, cordwood_candidate candidate,
+                          const uint64_t *allowed, cordwood_topk *topk) {
+    uint32_t first, last;
+    vectors_of(index, candidate.node, &first, &last);
+    for (; first < last; first++) {
+        if (is_allowed(allowed, first) && !(candidate.distance > topk->threshold)) {
+            cordwood_topk_push(topk, candidate.distance, index->ids[first]);
+        }
+    }
+}
+
+/// Gives some candidates their exact distances. Their rows are asked for all at once, since each
+/// lies where no one could have foreseen.
+static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
+                   cordwood_candidate *candidates, uint32_t count) {
+    const float *rows[REFINED_AT_ONCE];
+    float distances[REFINED_AT_ONCE];
+    const size_t bytes = index->dimensions * sizeof(float);
+    for (uint32_t i = 0; i < count; i++) {
+        rows[i] = index->exact + candidates[i].node * index->exact_stride;
+        for (size_t byte = 0; byte < bytes && byte < PREFETCHED_LINES * CACHE_LINE;
+             byte += CACHE_LINE) {
+            __builtin_prefetch((const uint8_t *)rows[i] + byte);
+        }
+    }
+    cordwood_f32_distances(query, rows, count, distances);
+    for (uint32_t i = 0; i < count; i++) {
+        candidates[i].distance = distances[i];
+    }
+}
+
+/// A query in each form that an index compares.
+typedef struct {
+    cordwood_f32_query floats;
+    cordwood_code_query codes;
+} prepared_query;
+
+static void prepare(const cordwood_hnsw *index, const float *vector, cordwood_hnsw_scratch *scratch,
+                    prepared_query *query) {
+    if (index->normalizes) {
+        cordwood_f32_normalize(vector, index->dimensions, scratch->query);
+    } else {
+        memcpy(scratch->query, vector, index->dimensions * sizeof(float));
+    }
+    query->floats =
+        (cordwood_f32_query){scratch->query, index->dimensions, index->metric, index->base};
+    if (index->rows.kind == CORDWOOD_ROW_CODES) {
+        cordwood_code_query_prepare(index->rows.quantizer, scratch->query, scratch->components,
+                                    &query->codes);
+    }
+}
+
+void cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
+                          const cordwood_hnsw_effort *effort, const uint64_t *allowed,
+                          cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
+    prepared_query prepared;
+    prepare(index, vector, scratch, &prepared);
+    cordwood_graph_query query = {.floats = &prepared.floats, .codes = &prepared.codes};
+    cordwood_candidate *pool = scratch->walk.pool;
+    uint32_t found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
+                                           effort->beam, &scratch->walk);
+    uint32_t left = effort->refined;
+    for (uint32_t at = 0; at < found && left > 0;) {
+        // Those to be offered move to the front of what is left.
+        uint32_t count = 0, place = at;
+        for (; place < found && count < left && count < REFINED_AT_ONCE; place++) {
+            if (!allowed || has_allowed(index, pool[place].node, allowed)) {
+                pool[at + count++] = pool[place];
+            }
+        }
+        if (index->exact) {
+            refine(index, &prepared.floats, pool + at, count);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            offer_vectors(index, pool[at + i], allowed, topk);
+        }
+        left -= count;
+        at = place;
+    }
+}
+
+void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const uint64_t *allowed,
+                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
+    prepared_query query;
+    prepare(index, vector, scratch, &query);
+    const bool by_codes = !index->exact && index->rows.kind == CORDWOOD_ROW_CODES;
+    const uint8_t *rows = index->exact ? (const uint8_t *)index->exact : index->rows.rows;
+    const size_t stride = index->exact ? index->exact_stride * sizeof(float) : index->rows.stride;
+    const uint32_t nodes = index->graph.levels[0].count;
+    for (uint32_t node = 0; node < nodes;) {
+        cordwood_candidate candidates[SCANNED_AT_ONCE];
+        const uint8_t *addresses[SCANNED_AT_ONCE];
+        float distances[SCANNED_AT_ONCE];
+        uint32_t count = 0;
+        for (; node < nodes && count < SCANNED_AT_ONCE; node++) {
+            if (!allowed || has_allowed(index, node, allowed)) {
+                candidates[count].node = node;
+                addresses[count++] = rows + node * stride;
+            }
+        }
+        if (by_codes) {
+            cordwood_code_distances(index->rows.quantizer, &query.codes, addresses, count,
+                                    distances);
+        } else {
+            cordwood_f32_distances(&query.floats, (const float *const *)addresses, count,
+                                   distances);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            candidates[i].distance = distances[i];
+            if (!(distances[i] > topk->threshold)) {
+                offer_vectors(index, candidates[i], allowed, topk);
+            }
+        }
+    }
+}

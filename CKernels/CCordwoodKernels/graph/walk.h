@@ -1,0 +1,216 @@
+/// The walk over a graph, compiled once for each instruction set and kind of row. See
+/// `cordwood_graph_search`.
+#pragma once
+
+#include "rows.h"
+
+enum {
+    CACHE_LINE = 64,
+    /// A longer row is fetched by the processor itself once its beginning is read.
+    PREFETCHED_LINES = 8,
+    NODE = CORDWOOD_GRAPH_MAXIMUM_NODES,
+    /// The bit of a candidate whose edges have been followed.
+    FOLLOWED = (int)~(unsigned)CORDWOOD_GRAPH_MAXIMUM_NODES,
+};
+
+INLINE void prefetch(const uint8_t *start, size_t bytes) {
+    for (size_t i = 0; i < bytes && i < PREFETCHED_LINES * CACHE_LINE; i += CACHE_LINE) {
+        __builtin_prefetch(start + i);
+    }
+    // A row that does not start on a line ends on one more.
+    __builtin_prefetch(start + bytes - 1);
+}
+
+INLINE void mark_seen(cordwood_graph_scratch *scratch, uint32_t node) {
+    scratch->seen[node / 32] |= 1u << node % 32;
+    if (scratch->touched_count < scratch->touched_capacity) {
+        scratch->touched[scratch->touched_count] = node / 32;
+    }
+    scratch->touched_count++;
+}
+
+static void forget_seen(cordwood_graph_scratch *scratch, uint32_t node_count) {
+    if (scratch->touched_count <= scratch->touched_capacity) {
+        for (uint32_t i = 0; i < scratch->touched_count; i++) {
+            scratch->seen[scratch->touched[i]] = 0;
+        }
+    } else {
+        memset(scratch->seen, 0, ((size_t)node_count + 31) / 32 * sizeof(uint32_t));
+    }
+    scratch->touched_count = 0;
+}
+
+/// Puts a candidate where it belongs in a pool of at most `capacity`, whose memory has room for one
+/// more; the farthest falls out of a full one. Returns its place.
+INLINE uint32_t insert_candidate(cordwood_candidate *pool, uint32_t *count, uint32_t capacity,
+                                 float distance, uint32_t node) {
+    // No branch depends on what is compared: which way it goes cannot be foreseen.
+    uint32_t place = 0, left = *count;
+    while (left > 1) {
+        uint32_t half = left / 2;
+        place += pool[place + half - 1].distance <= distance ? half : 0;
+        left -= half;
+    }
+    place += left == 1 && pool[place].distance <= distance;
+    uint32_t moved = *count - place;
+    if (*count < capacity) {
+        *count += 1;
+    } else if (moved > 0) {
+        moved -= 1;
+    }
+    memmove(pool + place + 1, pool + place, moved * sizeof(cordwood_candidate));
+    pool[place] = (cordwood_candidate){distance, node};
+    return place;
+}
+
+/// Computes the distances of the first `count` of `nodes`, whose room is a multiple of four.
+INLINE void distances_of_nodes(row_flavour flavour, const cordwood_graph_rows *rows,
+                               const cordwood_graph_query *query, size_t bytes, uint32_t *nodes,
+                               uint32_t count, float *distances) {
+    for (uint32_t i = count; i % 4 != 0; i++) {
+        nodes[i] = nodes[0];
+    }
+    for (uint32_t i = 0; i < count; i += 4) {
+        const uint8_t *four[4];
+        for (int k = 0; k < 4; k++) {
+            four[k] = rows->rows + nodes[i + k] * rows->stride;
+        }
+        four_distances_of(flavour, query, bytes, four, distances + i);
+    }
+}
+
+INLINE float distance_of_node(row_flavour flavour, const cordwood_graph_rows *rows,
+                              const cordwood_graph_query *query, size_t bytes, uint32_t node) {
+    const uint8_t *row = rows->rows + node * rows->stride;
+    const uint8_t *four[4] = {row, row, row, row};
+    float distances[4];
+    four_distances_of(flavour, query, bytes, four, distances);
+    return distances[0];
+}
+
+/// Goes to the nearest neighbour on a level, again and again, while it is nearer.
+INLINE void descend(row_flavour flavour, const cordwood_graph_level *level,
+                    const cordwood_graph_rows *rows, const cordwood_graph_query *query,
+                    size_t bytes, cordwood_candidate *at, cordwood_graph_scratch *scratch) {
+    for (uint32_t from = CORDWOOD_NO_NODE; from != at->node;) {
+        from = at->node;
+        const uint32_t *edges = level->edges + (size_t)from * level->degree;
+        uint32_t count = 0;
+        for (; count < level->degree && edges[count] != CORDWOOD_NO_NODE; count++) {
+            scratch->nodes[count] = edges[count];
+            prefetch(rows->rows + edges[count] * rows->stride, rows->stride);
+        }
+        distances_of_nodes(flavour, rows, query, bytes, scratch->nodes, count, scratch->distances);
+        scratch->distance_count += count;
+        scratch->hop_count++;
+        for (uint32_t i = 0; i < count; i++) {
+            if (scratch->distances[i] < at->distance) {
+                *at = (cordwood_candidate){scratch->distances[i], scratch->nodes[i]};
+            }
+        }
+    }
+}
+
+/// Copies to `nodes` those of a list that were not seen, once each, and marks them; returns their
+/// number.
+INLINE uint32_t gather_unseen(const uint32_t *edges, uint32_t degree, uint32_t *nodes,
+                              cordwood_graph_scratch *scratch) {
+    uint32_t found = unseen_nodes(edges, degree, scratch->seen, nodes), count = 0;
+    for (uint32_t i = 0; i < found; i++) {
+        uint32_t node = nodes[i];
+        bool is_again = scratch->seen[node / 32] >> node % 32 & 1;
+        nodes[count] = node;
+        count += !is_again;
+        mark_seen(scratch, node);
+    }
+    return count;
+}
+
+/// The walk over one level from `start`, with its distance.
+INLINE uint32_t walk_level(row_flavour flavour, const cordwood_graph_level *level,
+                           const cordwood_graph_rows *rows, const cordwood_graph_query *query,
+                           size_t bytes, cordwood_candidate start, uint32_t ef, uint32_t beam,
+                           cordwood_graph_scratch *scratch) {
+    cordwood_candidate *pool = scratch->pool;
+    uint32_t *nodes = scratch->nodes;
+    pool[0] = start;
+    mark_seen(scratch, start.node);
+    uint32_t count = 1;
+    for (uint32_t next = 0; next < count;) {
+        uint32_t found = 0;
+        for (uint32_t at = next, taken = 0; taken < beam && at < count; at++) {
+            if (pool[at].node & FOLLOWED) {
+                continue;
+            }
+            const uint32_t *edges = level->edges + (size_t)pool[at].node * level->degree;
+            pool[at].node |= FOLLOWED;
+            uint32_t before = found;
+            found += gather_unseen(edges, level->degree, nodes + found, scratch);
+            for (uint32_t i = before; i < found; i++) {
+                prefetch(rows->rows + nodes[i] * rows->stride, rows->stride);
+            }
+            taken++;
+            scratch->hop_count++;
+        }
+        distances_of_nodes(flavour, rows, query, bytes, nodes, found, scratch->distances);
+        scratch->distance_count += found;
+        uint32_t nearest = count;
+        float worst = count == ef ? pool[count - 1].distance : __builtin_inff();
+        for (uint32_t i = 0; i < found; i++) {
+            // What is not a number is nearer than nothing.
+            if (scratch->distances[i] < worst) {
+                uint32_t place =
+                    insert_candidate(pool, &count, ef, scratch->distances[i], nodes[i]);
+                nearest = place < nearest ? place : nearest;
+                worst = count == ef ? pool[count - 1].distance : worst;
+            }
+        }
+        next = nearest < next ? nearest : next;
+        while (next < count && pool[next].node & FOLLOWED) {
+            next++;
+        }
+        for (uint32_t at = next, taken = 0; taken < beam && at < count; at++) {
+            if (!(pool[at].node & FOLLOWED)) {
+                prefetch((const uint8_t *)(level->edges + (size_t)pool[at].node * level->degree),
+                         level->degree * sizeof(uint32_t));
+                taken++;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pool[i].node &= NODE;
+    }
+    forget_seen(scratch, level->count);
+    return count;
+}
+
+INLINE uint32_t search_as(row_flavour flavour, const cordwood_graph *graph,
+                          const cordwood_graph_rows *rows, const cordwood_graph_query *query,
+                          uint32_t level, uint32_t ef, uint32_t beam,
+                          cordwood_graph_scratch *scratch) {
+    size_t bytes = component_bytes(rows);
+    cordwood_candidate at = {distance_of_node(flavour, rows, query, bytes, 0), 0};
+    scratch->distance_count++;
+    for (uint32_t above = graph->level_count - 1; above > level; above--) {
+        descend(flavour, &graph->levels[above], rows, query, bytes, &at, scratch);
+    }
+    return walk_level(flavour, &graph->levels[level], rows, query, bytes, at, ef, beam, scratch);
+}
+
+static uint32_t search(const cordwood_graph *graph, const cordwood_graph_rows *rows,
+                       const cordwood_graph_query *query, uint32_t level, uint32_t ef,
+                       uint32_t beam, cordwood_graph_scratch *scratch) {
+    switch (flavour_of(rows, query)) {
+#define SEARCH(flavour)                                                                            \
+    case flavour:                                                                                  \
+        return search_as(flavour, graph, rows, query, level, ef, beam, scratch)
+        SEARCH(FLAVOUR_F32_L2);
+        SEARCH(FLAVOUR_F32_IP);
+        SEARCH(FLAVOUR_8_L2);
+        SEARCH(FLAVOUR_8_IP);
+        SEARCH(FLAVOUR_4_L2);
+        SEARCH(FLAVOUR_4_IP);
+#undef SEARCH
+    }
+    return 0;
+}

@@ -1,0 +1,241 @@
+/// Graphs of near neighbours in levels (HNSW: Malkov and Yashunin, arXiv 1603.09320): walking and
+/// building them.
+#pragma once
+
+#include "cordwood_codes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// MARK: Graph
+
+enum {
+    /// Ends a list of edges that is shorter than its room.
+    CORDWOOD_NO_NODE = 0xffffffff,
+    CORDWOOD_GRAPH_MAXIMUM_NODES = 0x7fffffff,
+    CORDWOOD_GRAPH_MAXIMUM_DEGREE = 256,
+    CORDWOOD_GRAPH_MAXIMUM_BEAM = 16,
+};
+
+/// The edges between the first `count` nodes: those of node i are the `degree` numbers from
+/// `edges + i * degree` on, or fewer and then CORDWOOD_NO_NODE.
+typedef struct cordwood_graph_level {
+    uint32_t count;
+    uint32_t degree;
+    uint32_t *edges;
+} cordwood_graph_level;
+
+/// Nodes are numbered by falling level, so that each level is a graph over the first of them, and
+/// node 0 is where every walk begins. `levels[0]` has all nodes.
+typedef struct cordwood_graph {
+    const cordwood_graph_level *levels;
+    uint32_t level_count;
+} cordwood_graph;
+
+/// Whether no edge leads out of its level, no list has a number behind its end, and no degree or
+/// count is beyond its cap. What holds this is safe to walk, whatever else it says. Reads all
+/// edges.
+bool cordwood_graph_is_sound(const cordwood_graph *graph);
+
+// MARK: Rows
+
+typedef enum cordwood_row_kind {
+    /// `dimensions` floats.
+    CORDWOOD_ROW_F32 = 0,
+    /// Codes of the quantizer.
+    CORDWOOD_ROW_CODES = 1,
+} cordwood_row_kind;
+
+/// What the nodes of a graph are compared by: row i belongs to node i.
+typedef struct cordwood_graph_rows {
+    cordwood_row_kind kind;
+    const uint8_t *rows;
+    /// Bytes from one row to the next.
+    size_t stride;
+    /// Of codes, and null for floats.
+    const cordwood_quantizer *quantizer;
+} cordwood_graph_rows;
+
+/// What is looked for, as the rows need it: one of the two.
+typedef struct cordwood_graph_query {
+    const cordwood_f32_query *floats;
+    const cordwood_code_query *codes;
+} cordwood_graph_query;
+
+// MARK: Walking
+
+typedef struct cordwood_candidate {
+    float distance;
+    uint32_t node;
+} cordwood_candidate;
+
+/// The caller's memory of one walk at a time.
+typedef struct cordwood_graph_scratch {
+    /// Room for as many candidates as are asked for, and one more.
+    cordwood_candidate *pool;
+    /// A bit a node, in whole words of 32, all zeros before the first walk; each leaves them so.
+    uint32_t *seen;
+    /// Where the bits are that a walk has set, while there is room.
+    uint32_t *touched;
+    uint32_t touched_capacity;
+    uint32_t touched_count;
+    /// Room for the edges of a beam: CORDWOOD_GRAPH_MAXIMUM_BEAM times the largest degree, and 16.
+    uint32_t *nodes;
+    float *distances;
+    /// Counts what walks did, from whatever they were before.
+    uint64_t distance_count;
+    uint64_t hop_count;
+} cordwood_graph_scratch;
+
+/// Finds near neighbours of a query: walks down the levels to a near node, and from there over
+/// level `level` with a pool of the `ef` nearest nodes seen. Returns how many are in the pool,
+/// nearest first, ties by the smaller number.
+///
+/// A step follows the edges of the `beam` nearest nodes that were not followed yet. A graph that is
+/// larger than the caches is bound by the latency of memory: each step waits once for edges and
+/// once for rows, however many nodes it follows, so a beam of four to eight halves the time for one
+/// to five in a hundred more distances. Deterministic, and equal on every instruction set for
+/// codes.
+uint32_t cordwood_graph_search(const cordwood_graph *graph, const cordwood_graph_rows *rows,
+                               const cordwood_graph_query *query, uint32_t level, uint32_t ef,
+                               uint32_t beam, cordwood_graph_scratch *scratch);
+
+// MARK: Searching
+
+/// An index over rows that do not change.
+typedef struct cordwood_hnsw {
+    cordwood_graph graph;
+    /// What walks compare.
+    cordwood_graph_rows rows;
+    size_t dimensions;
+    cordwood_metric metric;
+    float base;
+    /// Whether queries are brought to unit length.
+    bool normalizes;
+    /// What the nearest nodes are compared with again: node i's floats are at `exact + i *
+    /// exact_stride`. Null where the rows are floats, or where the distances of codes are the
+    /// result.
+    const float *exact;
+    size_t exact_stride;
+    /// Node i stands for the equal vectors from `starts[i]` up to `starts[i + 1]`; where `starts`
+    /// is null, for vector i alone.
+    const uint32_t *starts;
+    const uint64_t *ids;
+} cordwood_hnsw;
+
+/// How much work a search is.
+typedef struct cordwood_hnsw_effort {
+    uint32_t ef;
+    uint32_t beam;
+    /// How many of the nodes found, the nearest by their codes, are compared again.
+    uint32_t refined;
+} cordwood_hnsw_effort;
+
+/// Memory of one search at a time, beside that of its walk.
+typedef struct cordwood_hnsw_scratch {
+    cordwood_graph_scratch walk;
+    /// Room for a query, padded to `exact_stride` or to the rows' stride with zeros.
+    float *query;
+    /// Room for `cordwood_code_query_bytes`.
+    int8_t *components;
+} cordwood_hnsw_scratch;
+
+/// Offers to the heap the vectors near to a query of finite floats: those of the nodes that a walk
+/// finds, nearest first, until `refined` nodes were offered. With `allowed`, a bit for each vector,
+/// only vectors whose bit is set; nodes without one do not count.
+void cordwood_hnsw_search(const cordwood_hnsw *index, const float *query,
+                          const cordwood_hnsw_effort *effort, const uint64_t *allowed,
+                          cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+
+/// Offers every vector to the heap, or with `allowed` every vector whose bit is set: by the exact
+/// rows where there are any, else by the rows of walks. Reads all rows.
+void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *query, const uint64_t *allowed,
+                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+
+// MARK: Building
+
+// A level is built in batches, each at most as large as what is there already (ParlayANN, arXiv
+// 2305.04359): every node of a batch looks for its neighbours in the graph before the batch, and
+// proposes itself to them; then every node that was proposed to takes what it wants. Both steps can
+// be split among threads in any way: each node's result depends on the graph before the step alone,
+// so the graph is the same, byte for byte, with any number of threads.
+
+typedef struct cordwood_proposal {
+    uint32_t source;
+    float distance;
+} cordwood_proposal;
+
+typedef struct cordwood_graph_build {
+    /// The levels above `level` are whole; of `level`, the nodes before `first`, and the lists of
+    /// the others are empty.
+    const cordwood_graph *graph;
+    /// Codes.
+    const cordwood_graph_rows *rows;
+    uint32_t level;
+    /// The batch is the nodes from `first`, at least 1, up to `last`.
+    uint32_t first;
+    uint32_t last;
+    /// How many neighbours a new node chooses, at most the level's degree.
+    uint32_t neighbors;
+    uint32_t ef;
+    uint32_t beam;
+    /// What a new neighbour must be nearer by than to a neighbour chosen before it; 1 as HNSW has
+    /// it.
+    float alpha;
+    /// Room for `neighbors` to each node of the batch, in the order of the batch. `targets` says to
+    /// whom the source proposes itself.
+    uint32_t *targets;
+    cordwood_proposal *proposals;
+    /// The proposals by target, as `cordwood_graph_group` leaves them: those to node t are
+    /// `grouped[starts[t]]` up to `grouped[starts[t + 1]]`. Room for all, and for `first` + 1.
+    cordwood_proposal *grouped;
+    uint32_t *starts;
+} cordwood_graph_build;
+
+/// The memory of one thread that builds.
+typedef struct cordwood_graph_build_scratch {
+    cordwood_graph_scratch walk;
+    /// Room for two queries more than the degree, each of `cordwood_code_query_bytes` rounded up to
+    /// a multiple of 64.
+    int8_t *components;
+    cordwood_code_query *queries;
+} cordwood_graph_build_scratch;
+
+/// Chooses the neighbours of the batch's nodes from `first` up to `last` and writes their lists and
+/// proposals.
+void cordwood_graph_propose(const cordwood_graph_build *build, uint32_t first, uint32_t last,
+                            cordwood_graph_build_scratch *scratch);
+
+/// Groups the proposals of a whole batch by target.
+void cordwood_graph_group(const cordwood_graph_build *build);
+
+/// Lets the nodes from `first` up to `last`, all before the batch, take what was proposed to them.
+void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, uint32_t last,
+                           cordwood_graph_build_scratch *scratch);
+
+// MARK: For tests
+
+/// One instruction set's loops over codes and graphs.
+typedef struct cordwood_graph_kernels {
+    bool (*supported)(void);
+    void (*prepare)(const cordwood_quantizer *, const float *, int8_t *, cordwood_code_query *);
+    void (*distances)(const cordwood_quantizer *, const cordwood_code_query *,
+                      const uint8_t *const *, size_t, float *);
+    uint32_t (*search)(const cordwood_graph *, const cordwood_graph_rows *,
+                       const cordwood_graph_query *, uint32_t, uint32_t, uint32_t,
+                       cordwood_graph_scratch *);
+    void (*propose)(const cordwood_graph_build *, uint32_t, uint32_t,
+                    cordwood_graph_build_scratch *);
+    void (*accept)(const cordwood_graph_build *, uint32_t, uint32_t,
+                   cordwood_graph_build_scratch *);
+} cordwood_graph_kernels;
+
+/// Every instruction set that was compiled in, in ascending order of speed; those of codes and
+/// graphs may not be supported where those of floats are.
+size_t cordwood_graph_variant_count(void);
+const cordwood_graph_kernels *cordwood_graph_variant(size_t index);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,55 @@
+/// How a graph of near neighbours is built. The names are those of the paper (Malkov and Yashunin,
+/// arXiv 1603.09320) and of hnswlib, where M is ``neighbors``.
+public struct HNSWConfiguration: Sendable, Hashable {
+    public static let neighborsRange = 2...128
+    public static let efConstructionRange = 8...4096
+
+    /// M: how many neighbours a vector chooses when it is added. It has at most twice as many on the
+    /// lowest level, and as many on each other. More find better in difficult data, at 8 bytes a
+    /// vector each.
+    public var neighbors: Int
+    /// How many near vectors are looked at to choose the neighbours from. More take longer to build
+    /// and find better, with less and less gain.
+    public var efConstruction: Int
+    /// What searches compare first.
+    public var quantization: Quantization
+    /// Whether the vectors themselves are kept beside their codes, so that the nearest by their codes
+    /// are compared once more, exactly. Without them an index takes far less memory, and its recall
+    /// has a ceiling.
+    public var keepsVectors: Bool
+    /// The levels of the vectors follow from it and from their order: the same bytes for the same seed.
+    public var seed: UInt64
+
+    public init(
+        neighbors: Int = 16, efConstruction: Int = 200, quantization: Quantization = .sq8,
+        keepsVectors: Bool = true, seed: UInt64 = 0
+    ) {
+        self.neighbors = neighbors
+        self.efConstruction = efConstruction
+        self.quantization = quantization
+        self.keepsVectors = keepsVectors
+        self.seed = seed
+    }
+
+    /// Vectors beside codes; without codes walks compare the vectors anyway.
+    var keepsExactRows: Bool { keepsVectors && quantization != .none }
+
+    /// Throws ``VectorError/Code/invalidConfiguration`` where a number is out of range.
+    public func validate() throws(VectorError) {
+        func check(_ value: Int, _ range: ClosedRange<Int>, _ name: String) throws(VectorError) {
+            guard range.contains(value) else {
+                throw VectorError(
+                    .invalidConfiguration,
+                    "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
+            }
+        }
+        try check(neighbors, Self.neighborsRange, "neighbors")
+        try check(efConstruction, Self.efConstructionRange, "efConstruction")
+        guard efConstruction >= neighbors else {
+            throw VectorError(
+                .invalidConfiguration,
+                "efConstruction: expected at least \(neighbors), as many as neighbors, "
+                    + "found \(efConstruction)")
+        }
+    }
+}

@@ -1,0 +1,84 @@
+internal import CCordwoodKernels
+internal import CordwoodStorage
+
+/// The rows of a graph's nodes, one behind the other. Immutable.
+final class NodeRows: @unchecked Sendable {
+    // Sendable although it holds unsafe memory, which nobody writes.
+
+    let kernel: cordwood_graph_rows
+    let bytes: MemorySlice
+    /// Of codes, and nil for floats.
+    let quantizer: ScalarQuantizer?
+
+    /// Floats of so many dimensions.
+    convenience init(floats bytes: MemorySlice, dimensions: Int) {
+        self.init(bytes, stride: dimensions * MemoryLayout<Float>.stride, quantizer: nil)
+    }
+
+    convenience init(codes bytes: MemorySlice, of quantizer: ScalarQuantizer) {
+        self.init(bytes, stride: quantizer.stride, quantizer: quantizer)
+    }
+
+    private init(_ bytes: MemorySlice, stride: Int, quantizer: ScalarQuantizer?) {
+        self.bytes = bytes
+        self.quantizer = quantizer
+        kernel = cordwood_graph_rows(
+            kind: quantizer == nil ? CORDWOOD_ROW_F32 : CORDWOOD_ROW_CODES,
+            rows: bytes.unsafeBytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+            stride: stride, quantizer: quantizer?.kernel)
+    }
+}
+
+/// Where the rows of nodes are made from: floats in another order.
+struct NodeSource: @unchecked Sendable {
+    // Sendable although it holds unsafe memory, which nobody writes meanwhile.
+
+    /// Rows that a thread takes at a time.
+    private static let chunk = 2048
+
+    let rows: UnsafePointer<Float>
+    let dimensions: Int
+    /// The row of floats that belongs to each node.
+    let rowOfNode: [UInt32]
+    let threads: Int
+
+    /// The codes of each node.
+    func encoded(by quantizer: ScalarQuantizer) throws(VectorError) -> NodeRows {
+        let stride = quantizer.stride
+        let memory = try memory(stride: stride)
+        ParallelWork.run(rowOfNode.indices, chunk: Self.chunk, threads: threads) { _, nodes in
+            rowOfNode.withUnsafeBufferPointer { order in
+                quantizer.encode(
+                    rows, stride: dimensions, order: order.baseAddress! + nodes.lowerBound,
+                    count: nodes.count,
+                    into: memory.bound(
+                        to: UInt8.self, capacity: nodes.count * stride,
+                        at: nodes.lowerBound * stride))
+            }
+        }
+        return NodeRows(codes: block(memory, stride), of: quantizer)
+    }
+
+    /// The floats of each node.
+    func copied() throws(VectorError) -> NodeRows {
+        let stride = dimensions * MemoryLayout<Float>.stride
+        let memory = try memory(stride: stride)
+        ParallelWork.run(rowOfNode.indices, chunk: Self.chunk, threads: threads) { _, nodes in
+            for node in nodes {
+                (memory.base + node * stride).copyMemory(
+                    from: rows + Int(rowOfNode[node]) * dimensions, byteCount: stride)
+            }
+        }
+        return NodeRows(floats: block(memory, stride), dimensions: dimensions)
+    }
+
+    private func block(_ memory: MappedMemory, _ stride: Int) -> MemorySlice {
+        MemorySlice(memory.block(count: stride * rowOfNode.count))
+    }
+
+    private func memory(stride: Int) throws(VectorError) -> MappedMemory {
+        let memory = try MappedMemory(byteCount: stride * rowOfNode.count)
+        memory.preferHugePages()
+        return memory
+    }
+}

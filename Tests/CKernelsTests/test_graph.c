@@ -1,0 +1,258 @@
+// Building and walking graphs: the same on every instruction set and however the work is divided,
+// and what the nearest nodes are against a plain scan.
+
+#include "check.h"
+#include "cordwood_graph.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NODES = 600, DIMENSIONS = 24, DEGREE = 12, NEIGHBORS = 6, EF = 40, UPPER = 60 };
+
+typedef struct {
+    float *floats;
+    cordwood_quantizer quantizer;
+    float centers[DIMENSIONS], steps[DIMENSIONS];
+    uint8_t *codes;
+    cordwood_graph_rows rows;
+} test_rows;
+
+static void make_rows(test_rows *made, cordwood_metric metric, uint64_t *random) {
+    made->floats = malloc(NODES * DIMENSIONS * sizeof(float));
+    uint32_t *order = malloc(NODES * sizeof(uint32_t));
+    for (size_t i = 0; i < NODES * DIMENSIONS; i++) {
+        made->floats[i] = next_float(random);
+    }
+    for (uint32_t node = 0; node < NODES; node++) {
+        order[node] = node;
+    }
+    for (size_t d = 0; d < DIMENSIONS; d++) {
+        made->centers[d] = 0;
+        made->steps[d] = 2.0f / 255;
+    }
+    made->quantizer = (cordwood_quantizer){DIMENSIONS, 8, metric, 0, made->centers, made->steps};
+    size_t stride = cordwood_code_stride(&made->quantizer);
+    made->codes = malloc(NODES * stride);
+    cordwood_encode(&made->quantizer, made->floats, DIMENSIONS, order, NODES, made->codes);
+    made->rows = (cordwood_graph_rows){CORDWOOD_ROW_CODES, made->codes, stride, &made->quantizer};
+    free(order);
+}
+
+static void free_rows(test_rows *rows) {
+    free(rows->floats);
+    free(rows->codes);
+}
+
+static cordwood_graph_scratch make_scratch(uint32_t touched) {
+    size_t room = CORDWOOD_GRAPH_MAXIMUM_BEAM * DEGREE + 16;
+    return (cordwood_graph_scratch){
+        .pool = malloc((NODES + 1) * sizeof(cordwood_candidate)),
+        .seen = calloc((NODES + 31) / 32, sizeof(uint32_t)),
+        .touched = malloc((touched + 1) * sizeof(uint32_t)),
+        .touched_capacity = touched,
+        .nodes = malloc(room * sizeof(uint32_t)),
+        .distances = malloc(room * sizeof(float)),
+    };
+}
+
+static void free_scratch(cordwood_graph_scratch *scratch) {
+    for (size_t word = 0; word < (NODES + 31) / 32; word++) {
+        CHECK(scratch->seen[word] == 0, "a walk left word %zu of the seen", word);
+    }
+    free(scratch->pool);
+    free(scratch->seen);
+    free(scratch->touched);
+    free(scratch->nodes);
+    free(scratch->distances);
+}
+
+/// Builds two levels with the work of each step divided into `parts`.
+static void build(const cordwood_graph_kernels *kernels, const test_rows *rows,
+                  const cordwood_graph *graph, uint32_t parts) {
+    size_t query_bytes = cordwood_code_query_bytes(&rows->quantizer);
+    cordwood_graph_build_scratch scratch = {make_scratch(8),
+                                            aligned_alloc(64, (DEGREE + 2) * query_bytes),
+                                            malloc((DEGREE + 2) * sizeof(cordwood_code_query))};
+    uint32_t *targets = malloc(NODES * NEIGHBORS * sizeof(uint32_t));
+    cordwood_proposal *proposals = malloc(NODES * NEIGHBORS * sizeof(cordwood_proposal));
+    cordwood_proposal *grouped = malloc(NODES * NEIGHBORS * sizeof(cordwood_proposal));
+    uint32_t *starts = malloc((NODES + 1) * sizeof(uint32_t));
+    for (uint32_t level = graph->level_count; level-- > 0;) {
+        uint32_t count = graph->levels[level].count, last;
+        memset(graph->levels[level].edges, 0xff,
+               (size_t)count * graph->levels[level].degree * sizeof(uint32_t));
+        for (uint32_t first = 1; first < count; first = last) {
+            last = first + first < first + 50 ? first + first : first + 50;
+            last = last < count ? last : count;
+            cordwood_graph_build step = {graph,     &rows->rows, level, first, last,
+                                         NEIGHBORS, EF,          3,     1,     targets,
+                                         proposals, grouped,     starts};
+            for (uint32_t part = 0; part < parts; part++) {
+                uint32_t size = last - first;
+                kernels->propose(&step, first + size * part / parts,
+                                 first + size * (part + 1) / parts, &scratch);
+            }
+            cordwood_graph_group(&step);
+            CHECK(starts[0] == 0, "starts at %u", starts[0]);
+            for (uint32_t part = parts; part-- > 0;) {
+                kernels->accept(&step, first * part / parts, first * (part + 1) / parts, &scratch);
+            }
+        }
+    }
+    free_scratch(&scratch.walk);
+    free(scratch.components);
+    free(scratch.queries);
+    free(targets);
+    free(proposals);
+    free(grouped);
+    free(starts);
+}
+
+static double exact_distance(const test_rows *rows, const float *query, uint32_t node) {
+    double sum = 0;
+    for (size_t d = 0; d < DIMENSIONS; d++) {
+        double a = query[d], b = rows->floats[node * DIMENSIONS + d];
+        sum += rows->quantizer.metric == CORDWOOD_L2 ? (a - b) * (a - b) : -a * b;
+    }
+    return sum;
+}
+
+/// Of the ten nearest by a plain scan, how many are among the first ten of the pool.
+static uint32_t hits(const test_rows *rows, const float *query, const cordwood_candidate *pool,
+                     uint32_t count) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count && i < 10; i++) {
+        uint32_t nearer = 0;
+        double distance = exact_distance(rows, query, pool[i].node);
+        for (uint32_t node = 0; node < NODES; node++) {
+            nearer += exact_distance(rows, query, node) < distance;
+        }
+        found += nearer < 10;
+    }
+    return found;
+}
+
+static void check_pool(const cordwood_candidate *pool, uint32_t count) {
+    bool present[NODES] = {false};
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(pool[i].node < NODES && !present[pool[i].node], "node %u again", pool[i].node);
+        present[pool[i].node] = true;
+        CHECK(i == 0 || pool[i - 1].distance <= pool[i].distance, "the pool is not sorted");
+    }
+}
+
+static void walks(const cordwood_graph_kernels *kernels, const test_rows *rows,
+                  const cordwood_graph *graph, uint64_t random) {
+    cordwood_graph_scratch scratch = make_scratch(8);
+    cordwood_graph_scratch plain = make_scratch(1000);
+    int8_t *room = aligned_alloc(64, cordwood_code_query_bytes(&rows->quantizer));
+    cordwood_graph_rows floats = {CORDWOOD_ROW_F32, (const uint8_t *)rows->floats,
+                                  DIMENSIONS * sizeof(float), NULL};
+    uint32_t by_codes = 0, by_floats = 0;
+    for (int i = 0; i < 40; i++) {
+        float vector[DIMENSIONS];
+        for (size_t d = 0; d < DIMENSIONS; d++) {
+            vector[d] = next_float(&random);
+        }
+        cordwood_f32_query float_query = {vector, DIMENSIONS, rows->quantizer.metric, 0};
+        cordwood_code_query code_query;
+        kernels->prepare(&rows->quantizer, vector, room, &code_query);
+        cordwood_graph_query query = {&float_query, &code_query};
+        uint32_t ef = 10 + (uint32_t)(random % 90), beam = 1 + (uint32_t)(random % 16);
+        uint32_t count = kernels->search(graph, &rows->rows, &query, 0, ef, beam, &scratch);
+        CHECK(count == ef, "%u candidates of %u", count, ef);
+        check_pool(scratch.pool, count);
+        by_codes += hits(rows, vector, scratch.pool, count);
+        uint32_t same =
+            cordwood_graph_variant(0)->search(graph, &rows->rows, &query, 0, ef, beam, &plain);
+        CHECK(same == count && memcmp(scratch.pool, plain.pool, count * sizeof *plain.pool) == 0,
+              "plain C finds others, ef %u, beam %u", ef, beam);
+        count = kernels->search(graph, &floats, &query, 0, ef, beam, &scratch);
+        check_pool(scratch.pool, count);
+        by_floats += hits(rows, vector, scratch.pool, count);
+    }
+    CHECK(by_codes > 340 && by_floats > 340, "metric %d: of 400 found %u by codes, %u by floats",
+          rows->quantizer.metric, by_codes, by_floats);
+    free(room);
+    free_scratch(&scratch);
+    free_scratch(&plain);
+}
+
+/// A graph whose edges lead where they may not is told.
+static void soundness(cordwood_graph *graph) {
+    CHECK(cordwood_graph_is_sound(graph), "the graph is sound");
+    cordwood_graph_level *levels = (cordwood_graph_level *)graph->levels;
+    uint32_t *edge = &levels[0].edges[(size_t)(NODES - 1) * DEGREE], kept = *edge;
+    *edge = NODES;
+    CHECK(!cordwood_graph_is_sound(graph), "an edge to no node");
+    *edge = CORDWOOD_NO_NODE;
+    CHECK(edge[1] == CORDWOOD_NO_NODE || !cordwood_graph_is_sound(graph), "a hole in a list");
+    *edge = kept;
+    edge = &levels[1].edges[3];
+    kept = *edge;
+    *edge = UPPER;
+    CHECK(!cordwood_graph_is_sound(graph), "an edge that leaves its level");
+    *edge = kept;
+    levels[1].count = NODES + 1;
+    CHECK(!cordwood_graph_is_sound(graph), "a level larger than the one below");
+    levels[1].count = 0;
+    CHECK(!cordwood_graph_is_sound(graph), "a level of nothing");
+    levels[1].count = UPPER;
+    levels[0].degree = CORDWOOD_GRAPH_MAXIMUM_DEGREE + 1;
+    CHECK(!cordwood_graph_is_sound(graph), "a degree beyond the cap");
+    levels[0].degree = DEGREE;
+    cordwood_graph none = {graph->levels, 0};
+    CHECK(!cordwood_graph_is_sound(&none), "no level");
+    CHECK(cordwood_graph_is_sound(graph), "all put back");
+}
+
+/// A list that names a node twice, as a damaged file may, does not make a result of two.
+static void repeated_edges(const cordwood_graph_kernels *kernels, const test_rows *rows) {
+    uint32_t edges[] = {1, 1, 1, 0, 0, 0};
+    cordwood_graph_level level = {2, 3, edges};
+    cordwood_graph graph = {&level, 1};
+    cordwood_graph_scratch scratch = make_scratch(8);
+    int8_t *room = aligned_alloc(64, cordwood_code_query_bytes(&rows->quantizer));
+    cordwood_code_query prepared;
+    kernels->prepare(&rows->quantizer, rows->floats, room, &prepared);
+    cordwood_graph_query query = {NULL, &prepared};
+    uint32_t count = kernels->search(&graph, &rows->rows, &query, 0, 8, 2, &scratch);
+    CHECK(count == 2 && scratch.pool[0].node != scratch.pool[1].node, "%u candidates", count);
+    free(room);
+    free_scratch(&scratch);
+}
+
+void test_graph(void) {
+    uint64_t random = 21;
+    for (int metric = CORDWOOD_L2; metric <= CORDWOOD_IP; metric++) {
+        test_rows rows;
+        make_rows(&rows, (cordwood_metric)metric, &random);
+        uint32_t *expected = malloc(NODES * DEGREE * sizeof(uint32_t));
+        uint32_t *edges = malloc(NODES * DEGREE * sizeof(uint32_t));
+        uint32_t *upper = malloc(UPPER * NEIGHBORS * sizeof(uint32_t));
+        cordwood_graph_level levels[] = {{NODES, DEGREE, edges}, {UPPER, NEIGHBORS, upper}};
+        cordwood_graph graph = {levels, 2};
+        for (size_t index = 0; index < cordwood_graph_variant_count(); index++) {
+            const cordwood_graph_kernels *kernels = cordwood_graph_variant(index);
+            if (!kernels->supported()) {
+                continue;
+            }
+            for (uint32_t parts = 1; parts <= 7; parts += 3) {
+                build(kernels, &rows, &graph, parts);
+                if (index == 0 && parts == 1) {
+                    memcpy(expected, edges, NODES * DEGREE * sizeof(uint32_t));
+                }
+                CHECK(memcmp(expected, edges, NODES * DEGREE * sizeof(uint32_t)) == 0,
+                      "variant %zu in %u parts builds another graph", index, parts);
+            }
+            walks(kernels, &rows, &graph, 5);
+            repeated_edges(kernels, &rows);
+        }
+        soundness(&graph);
+        free(expected);
+        free(edges);
+        free(upper);
+        free_rows(&rows);
+    }
+}

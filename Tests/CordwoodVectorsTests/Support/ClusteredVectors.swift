@@ -1,0 +1,68 @@
+import CordwoodVectors
+import TestSupport
+
+/// Vectors as data has them, near to some centers more than to others, which random ones are not.
+struct ClusteredVectors {
+    let dimensions: Int
+    let vectors: [[Float]]
+    /// Of the same kind, and no vectors.
+    let queries: [[Float]]
+
+    init(count: Int, queries: Int = 50, dimensions: Int, seed: UInt64) {
+        self.dimensions = dimensions
+        var random = SeededGenerator(seed: seed)
+        let centers = (0..<max(4, count / 40)).map { _ in random.vector(dimensions) }
+        func near() -> [Float] {
+            let center = centers[Int.random(in: centers.indices, using: &random)]
+            return zip(center, random.vector(dimensions)).map { $0 + 0.4 * $1 }
+        }
+        vectors = (0..<count).map { _ in near() }
+        self.queries = (0..<queries).map { _ in near() }
+    }
+
+    func index(
+        _ metric: Metric, _ configuration: HNSWConfiguration = .init(), threads: Int = 1
+    ) throws -> HNSWIndex {
+        try HNSWIndex.of(
+            vectors, dimensions: dimensions, metric, configuration, threads: threads)
+    }
+
+    func flatIndex(_ metric: Metric) throws -> TestIndex {
+        let index = try TestIndex(dimensions: dimensions, metric: metric)
+        for (number, vector) in vectors.enumerated() { try index.upsert(UInt64(number), vector) }
+        return index
+    }
+}
+
+extension HNSWIndex {
+    /// An index of vectors whose ids are their numbers.
+    static func of(
+        _ vectors: [[Float]], dimensions: Int, _ metric: Metric,
+        _ configuration: HNSWConfiguration = .init(), threads: Int = 1
+    ) throws -> HNSWIndex {
+        var builder = try HNSWBuilder(
+            dimensions: dimensions, metric: metric, configuration: configuration)
+        for (number, vector) in vectors.enumerated() {
+            try builder.append(id: UInt64(number), vector: vector.span)
+        }
+        return try builder.build(threads: threads)
+    }
+
+    func search(
+        _ query: [Float], limit: Int, accuracy: SearchAccuracy = .effort(100)
+    ) throws(VectorError) -> [Neighbor] {
+        try search(query.span, limit: limit, accuracy: accuracy)
+    }
+}
+
+/// The share of `expected` that was found, by distance, so that one of two equals serves.
+func recall(_ found: [[Neighbor]], _ expected: [[Neighbor]]) -> Double {
+    var hits = 0
+    var all = 0
+    for (found, expected) in zip(found, expected) {
+        let farthest = expected.last?.distance ?? 0
+        hits += found.filter { $0.distance <= farthest + 1e-5 * max(1, abs(farthest)) }.count
+        all += expected.count
+    }
+    return Double(hits) / Double(max(all, 1))
+}
