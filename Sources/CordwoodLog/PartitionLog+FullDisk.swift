@@ -50,11 +50,11 @@ extension PartitionLog {
             state.publish { [active] in $0.truncations.append(active.end.nextOffset) }
         }
         let waiters = resetToPublishedEnd()
-        // First: who is told may ask at once how the log is.
+        // Before any of them is told: they may ask at once how the log is.
+        observer?.happened(.becameReadOnly(reason))
         publishHealth(.readOnly)
         for waiter in waiters { waiter.fail(reason) }
         await discardSpare()
-        observer?.happened(.becameReadOnly(reason))
         startProbe()
         return reason
     }
@@ -64,8 +64,8 @@ extension PartitionLog {
         failure = reason
         stopProbe()
         fullDisk = nil
-        state.publish { $0.health = .poisoned }
         observer?.happened(.poisoned(poisoned(by: reason)))
+        state.publish { $0.health = .poisoned }
         ledger.rollBack()
         for waiter in commit.fail() { waiter.fail(poisoned(by: reason)) }
     }
@@ -135,8 +135,8 @@ extension PartitionLog {
         probe = nil
         fullDisk = nil
         if failure == nil {
-            publishHealth(.writable)
             observer?.happened(.resumed)
+            publishHealth(.writable)
         }
         return true
     }

@@ -87,6 +87,43 @@ import Testing
         #expect(byteCount > 10_000)
     }
 
+    /// Every file of a small log, cut to many lengths: what is served is right, and nothing is missing
+    /// without a word.
+    @Test(arguments: [true, false]) func aFileThatIsCutIsNoticedOrHarmless(
+        wasClosed: Bool
+    ) async throws {
+        let (original, records) = try await sample(close: wasClosed)
+        let snapshot = original.files.map { ($0, original.contents(of: $0) ?? []) }
+        for (path, contents) in snapshot {
+            let steps = stride(from: 0, to: contents.count, by: max(1, contents.count / 60))
+            for length in Set(steps).union([63, 64, 365, 512, 600, 1024, 1100, 4095, 4096])
+            where length < contents.count {
+                let (storage, _) = try await restore(snapshot)
+                try storage.cut(path, to: length)
+                let context = "\(path), \(contents.count) bytes cut to \(length)"
+                do {
+                    let log = try await openLog(on: storage, .smallWithoutTail)
+                    let found = try await log.allReadable()
+                    #expect(found.allSatisfy { records[Int($0.offset)] == $0 }, "\(context)")
+                    // Opening looks at the active segment alone; reading and verifying at the others.
+                    let told = try await Set(log.verify().damage.flatMap { Array($0.offsets) })
+                    let gone = Set(records.map(\.offset)).subtracting(found.map(\.offset))
+                    let isTold =
+                        !log.recovery.quarantined.isEmpty || !log.recovery.notes.isEmpty
+                        || log.recovery.cutBytes > 0
+                    #expect(
+                        isTold || gone.isSubset(of: told),
+                        "\(context): \(gone.count) of \(records.count) records are gone")
+                    try await log.close()
+                } catch let error as LogError {
+                    #expect(
+                        [.damaged, .inconsistent, .unsupportedFormat].contains(error.code),
+                        "\(context): \(error)")
+                }
+            }
+        }
+    }
+
     private func restore(
         _ files: [(StoragePath, [UInt8])]
     ) async throws -> (SimulatedStorage, Void) {

@@ -246,7 +246,9 @@ def damage_once(means, folder, base, places, lives, result):
             if kind == "cut":
                 files = [path for path in sorted(lives.directory.rglob("*")) if path.is_file()]
                 path = source.choice(files)
-                os.truncate(path, source.randrange(path.stat().st_size + 1))
+                size = source.randrange(path.stat().st_size + 1)
+                kind = f"{path.relative_to(lives.directory)} of {path.stat().st_size} bytes cut to {size}"
+                os.truncate(path, size)
             result.survivors += lives.check_damaged()
     except Broken as error:
         result.fail(f"{kind}: {error}", lives)

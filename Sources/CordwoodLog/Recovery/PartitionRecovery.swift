@@ -322,14 +322,22 @@ struct PartitionRecovery<S: Storage> {
         return prefix
     }
 
-    /// The newest watermark of a segment. A header whose identity is damaged is accepted when a
-    /// watermark, which is bound to that identity, is sound; the second value says so.
+    /// The newest watermark of a segment. A header whose identity is damaged, or whose page is not whole,
+    /// is accepted when a watermark, which is bound to that identity, is sound; the second value says so.
     private static func readHeader(
         _ content: MemoryBlock, _ header: SegmentHeader, _ path: StoragePath
     ) throws(LogError) -> (Watermark?, String?) {
         let watermark = Watermark.newest(in: content.unsafeBytes, header: header)
-        do {
+        do throws(LogError) {
             try SegmentHeader.check(content.unsafeBytes, expected: header, path: path)
+            // The page was durable before the manifest named the segment. One that is cut short is no
+            // segment in which nothing was written yet.
+            guard content.count >= SegmentHeader.byteCount else {
+                throw LogError(
+                    .damaged,
+                    "\(path): expected a segment's first page of \(SegmentHeader.byteCount) bytes, "
+                        + "found \(content.count) bytes in all")
+            }
         } catch {
             guard error.code == .damaged, watermark != nil else { throw error }
             return (watermark, error.message)
