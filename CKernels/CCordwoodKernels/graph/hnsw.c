@@ -58,6 +58,44 @@ static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
     }
 }
 
+/// Offers the first `refined` candidates that have an allowed vector, at their exact distances
+/// where there are exact rows.
+static void offer_pool(const cordwood_hnsw *index, const cordwood_f32_query *query,
+                       cordwood_candidate *pool, uint32_t found, uint32_t refined,
+                       const uint64_t *allowed, cordwood_topk *topk) {
+    uint32_t left = refined;
+    for (uint32_t at = 0; at < found && left > 0;) {
+        // Those to be offered move to the front of what is left.
+        uint32_t count = 0, place = at;
+        for (; place < found && count < left && count < REFINED_AT_ONCE; place++) {
+            if (!allowed || has_allowed(index, pool[place].node, allowed)) {
+                pool[at + count++] = pool[place];
+            }
+        }
+        if (index->exact) {
+            refine(index, query, pool + at, count);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            offer_vectors(index, pool[at + i], allowed, topk);
+        }
+        left -= count;
+        at = place;
+    }
+}
+
+/// Keeps the `capacity` nearest candidates in order. Of many, few are near enough to get this far.
+static void keep_nearest(cordwood_candidate *pool, uint32_t *count, uint32_t capacity,
+                         cordwood_candidate candidate) {
+    if (*count == capacity && !(candidate.distance < pool[capacity - 1].distance)) {
+        return;
+    }
+    uint32_t place = *count < capacity ? (*count)++ : capacity - 1;
+    for (; place > 0 && pool[place - 1].distance > candidate.distance; place--) {
+        pool[place] = pool[place - 1];
+    }
+    pool[place] = candidate;
+}
+
 /// A query in each form that an index compares.
 typedef struct {
     cordwood_f32_query floats;
@@ -85,47 +123,41 @@ void cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
     prepared_query prepared;
     prepare(index, vector, scratch, &prepared);
     cordwood_graph_query query = {.floats = &prepared.floats, .codes = &prepared.codes};
-    cordwood_candidate *pool = scratch->walk.pool;
     uint32_t found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
                                            effort->beam, &scratch->walk);
-    uint32_t left = effort->refined;
-    for (uint32_t at = 0; at < found && left > 0;) {
-        // Those to be offered move to the front of what is left.
-        uint32_t count = 0, place = at;
-        for (; place < found && count < left && count < REFINED_AT_ONCE; place++) {
-            if (!allowed || has_allowed(index, pool[place].node, allowed)) {
-                pool[at + count++] = pool[place];
-            }
+    offer_pool(index, &prepared.floats, scratch->walk.pool, found, effort->refined, allowed, topk);
+}
+
+/// The next nodes with an allowed vector, from `*next` on; returns their number.
+static uint32_t next_nodes(const cordwood_hnsw *index, const uint64_t *allowed, uint32_t *next,
+                           uint32_t nodes[SCANNED_AT_ONCE]) {
+    const uint32_t end = index->graph.levels[0].count;
+    uint32_t count = 0, node = *next;
+    for (; node < end && count < SCANNED_AT_ONCE; node++) {
+        if (!allowed || has_allowed(index, node, allowed)) {
+            nodes[count++] = node;
         }
-        if (index->exact) {
-            refine(index, &prepared.floats, pool + at, count);
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            offer_vectors(index, pool[at + i], allowed, topk);
-        }
-        left -= count;
-        at = place;
     }
+    *next = node;
+    return count;
 }
 
 void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const uint64_t *allowed,
-                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
+                        uint32_t refined, cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
     prepared_query query;
     prepare(index, vector, scratch, &query);
-    const bool by_codes = !index->exact && index->rows.kind == CORDWOOD_ROW_CODES;
-    const uint8_t *rows = index->exact ? (const uint8_t *)index->exact : index->rows.rows;
-    const size_t stride = index->exact ? index->exact_stride * sizeof(float) : index->rows.stride;
-    const uint32_t nodes = index->graph.levels[0].count;
-    for (uint32_t node = 0; node < nodes;) {
-        cordwood_candidate candidates[SCANNED_AT_ONCE];
+    const bool has_codes = index->rows.kind == CORDWOOD_ROW_CODES;
+    const bool by_codes = has_codes && (refined > 0 || !index->exact);
+    const bool is_exact = !by_codes && index->exact;
+    const uint8_t *rows = is_exact ? (const uint8_t *)index->exact : index->rows.rows;
+    const size_t stride = is_exact ? index->exact_stride * sizeof(float) : index->rows.stride;
+    cordwood_candidate *pool = scratch->walk.pool;
+    uint32_t nodes[SCANNED_AT_ONCE], pooled = 0, count;
+    for (uint32_t next = 0; (count = next_nodes(index, allowed, &next, nodes)) > 0;) {
         const uint8_t *addresses[SCANNED_AT_ONCE];
         float distances[SCANNED_AT_ONCE];
-        uint32_t count = 0;
-        for (; node < nodes && count < SCANNED_AT_ONCE; node++) {
-            if (!allowed || has_allowed(index, node, allowed)) {
-                candidates[count].node = node;
-                addresses[count++] = rows + node * stride;
-            }
+        for (uint32_t i = 0; i < count; i++) {
+            addresses[i] = rows + nodes[i] * stride;
         }
         if (by_codes) {
             cordwood_code_distances(index->rows.quantizer, &query.codes, addresses, count,
@@ -135,10 +167,15 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const u
                                    distances);
         }
         for (uint32_t i = 0; i < count; i++) {
-            candidates[i].distance = distances[i];
-            if (!(distances[i] > topk->threshold)) {
-                offer_vectors(index, candidates[i], allowed, topk);
+            cordwood_candidate candidate = {distances[i], nodes[i]};
+            if (refined > 0) {
+                keep_nearest(pool, &pooled, refined, candidate);
+            } else if (!(distances[i] > topk->threshold)) {
+                offer_vectors(index, candidate, allowed, topk);
             }
         }
+    }
+    if (refined > 0) {
+        offer_pool(index, &query.floats, pool, pooled, refined, allowed, topk);
     }
 }

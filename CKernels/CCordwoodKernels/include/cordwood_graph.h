@@ -148,10 +148,12 @@ void cordwood_hnsw_search(const cordwood_hnsw *index, const float *query,
                           const cordwood_hnsw_effort *effort, const uint64_t *allowed,
                           cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
 
-/// Offers every vector to the heap, or with `allowed` every vector whose bit is set: by the exact
-/// rows where there are any, else by the rows of walks. Reads all rows.
+/// Offers every vector to the heap, or with `allowed` every vector whose bit is set. With `refined`
+/// 0 by the exact rows where there are any, and else by the rows of walks, all of which are read.
+/// With more, all are compared by the rows of walks, and the nearest so many nodes, for which the
+/// pool has room, once more.
 void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *query, const uint64_t *allowed,
-                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+                        uint32_t refined, cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
 
 // MARK: Building
 

@@ -5,80 +5,101 @@ extension HNSWIndex {
     /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
     private static let beam: UInt32 = 6
 
-    /// The `limit` nearest vectors that were found, by distance and then by id. As many as there are,
-    /// or `limit`: where a walk finds fewer, all are compared.
+    /// The `limit` nearest vectors that were found, by distance and then by id: of those whose bit is
+    /// set, where `allowing` is given. As many as there are, or `limit`: where a walk finds fewer, all
+    /// are compared.
     ///
-    /// About `effort` × the graph's degree distances, of which most wait for memory. Throws as
-    /// ``FlatIndex/search(_:limit:)``, and ``VectorError/Code/invalidEffort`` when the effort is out of
-    /// ``effortRange``; one below the limit counts as the limit.
+    /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
+    /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
+    /// Throws as ``FlatIndex/search(_:limit:)``, and ``VectorError/Code/invalidEffort`` when the effort
+    /// is out of ``effortRange``; one below the limit counts as the limit. A filter must have a bit for
+    /// each vector.
     public func search(
-        _ query: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100)
+        _ query: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
+        allowing allowed: VectorBitmap? = nil
     ) throws(VectorError) -> [Neighbor] {
         try FlatIndex.validate(query, dimensions: dimensions)
-        return try search(batch: query, limit: limit, accuracy: accuracy)[0]
+        return try search(batch: query, limit: limit, accuracy: accuracy, allowing: allowed)[0]
     }
 
-    /// For each query what ``search(_:limit:accuracy:)`` returns for it. `batch` has the components of
-    /// one query after the other.
+    /// For each query what ``search(_:limit:accuracy:allowing:)`` returns for it. `batch` has the
+    /// components of one query after the other.
     public func search(
-        batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100)
+        batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
+        allowing allowed: VectorBitmap? = nil
     ) throws(VectorError) -> [[Neighbor]] {
         try FlatIndex.validate(limit: limit)
+        precondition(
+            allowed.map { $0.count == count } ?? true,
+            "a filter of \(allowed?.count ?? 0) bits for \(count) vectors")
+        let plan = try plan(accuracy, limit: limit, allowed: allowed?.setCount ?? count)
+        return try search(batch: batch, limit: limit, plan: plan, allowing: allowed)
+    }
+
+    /// The same by a plan that somebody else has made.
+    func search(
+        batch: Span<Float>, limit: Int, plan: SearchPlan, allowing allowed: VectorBitmap?
+    ) throws(VectorError) -> [[Neighbor]] {
         let queries = try FlatIndex.validate(batch: batch, dimensions: dimensions)
-        let effort = try effort(accuracy, limit: limit)
-        guard let kernel, let parts, queries > 0 else {
+        let expected = min(limit, allowed?.setCount ?? count)
+        guard let kernel, let parts, queries > 0, expected > 0 else {
             return Array(repeating: [], count: queries)
         }
-        let heaps = NearestHeaps(count: queries, capacity: min(limit, count))
-        let scratch = takeScratch(parts, ef: Int(effort?.ef ?? 1))
+        let heaps = NearestHeaps(count: queries, capacity: expected)
+        let scratch = takeScratch(parts, ef: plan.poolCapacity)
         defer { scratches.withLock { $0.append(scratch) } }
         batch.withUnsafeBufferPointer { batch in
-            for query in 0..<queries {
-                let vector = batch.baseAddress! + query * dimensions
-                let heap = heaps.heaps + query
-                if var effort {
-                    cordwood_hnsw_search(kernel, vector, &effort, nil, &scratch.kernel, heap)
-                    if Int(heap.pointee.count) == min(limit, count) { continue }
-                    cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
+            (allowed?.words ?? []).withUnsafeBufferPointer { words in
+                let bits = allowed == nil ? nil : words.baseAddress
+                for query in 0..<queries {
+                    search(
+                        batch.baseAddress! + query * dimensions, plan, bits, expected, kernel,
+                        scratch, heaps.heaps + query)
                 }
-                cordwood_hnsw_scan(kernel, vector, nil, &scratch.kernel, heap)
             }
         }
         return heaps.sorted()
     }
 
-    /// The efforts that a search may ask for.
-    public static let effortRange = 1...1_000_000
-
-    /// Nil for an exact search.
-    private func effort(
-        _ accuracy: SearchAccuracy, limit: Int
-    ) throws(VectorError) -> cordwood_hnsw_effort? {
-        switch accuracy {
-        case .exact: return nil
-        case .effort(let asked):
-            guard Self.effortRange.contains(asked) else {
-                throw VectorError(
-                    .invalidEffort,
-                    "expected \(Self.effortRange.lowerBound) to \(Self.effortRange.upperBound), "
-                        + "found \(asked)")
-            }
-            let ef = max(asked, limit)
-            return cordwood_hnsw_effort(
-                ef: UInt32(ef), beam: Self.beam,
-                refined: UInt32(min(ef, max(Self.leastRefined, limit * refinedPerResult))))
+    private func search(
+        _ vector: UnsafePointer<Float>, _ plan: SearchPlan, _ allowed: UnsafePointer<UInt64>?,
+        _ expected: Int, _ kernel: UnsafePointer<cordwood_hnsw>, _ scratch: SearchScratch,
+        _ heap: UnsafeMutablePointer<cordwood_topk>
+    ) {
+        switch plan {
+        case .walk(let ef, let refined):
+            var effort = cordwood_hnsw_effort(
+                ef: UInt32(ef), beam: Self.beam, refined: UInt32(refined))
+            cordwood_hnsw_search(kernel, vector, &effort, allowed, &scratch.kernel, heap)
+        case .scan(let refined):
+            cordwood_hnsw_scan(
+                kernel, vector, allowed, UInt32(refined), &scratch.kernel, heap)
+        case .exact: break
+        }
+        if Int(heap.pointee.count) < expected {
+            cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
+            cordwood_hnsw_scan(kernel, vector, allowed, 0, &scratch.kernel, heap)
         }
     }
 
-    /// So many are not noticed beside the walk.
-    private static let leastRefined = 16
+    /// The efforts that a search may ask for.
+    public static let effortRange = 1...1_000_000
 
-    /// Of how many nodes, to each result, the order by codes has to be put right.
-    private var refinedPerResult: Int {
-        switch configuration.quantization {
-        case .none: 1
-        case .sq8: 2
-        case .sq4: 4
+    private func plan(
+        _ accuracy: SearchAccuracy, limit: Int, allowed: Int
+    ) throws(VectorError) -> SearchPlan {
+        switch accuracy {
+        case .exact: return .exact
+        case .effort(let ef):
+            guard Self.effortRange.contains(ef) else {
+                throw VectorError(
+                    .invalidEffort,
+                    "expected \(Self.effortRange.lowerBound) to \(Self.effortRange.upperBound), "
+                        + "found \(ef)")
+            }
+            return SearchPlan(
+                ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
+                count: count)
         }
     }
 

@@ -166,9 +166,14 @@ import Testing
         for quantization in Self.quantizations {
             let index = try data.index(.cosine, .init(quantization: quantization))
             let batch = Array(data.queries.joined())
-            let found = try index.search(batch: batch.span, limit: 9, accuracy: .effort(30))
-            for (query, neighbors) in zip(data.queries, found) {
-                #expect(try index.search(query, limit: 9, accuracy: .effort(30)) == neighbors)
+            for plan in [SearchPlan.walk(ef: 30, refined: 18), .scan(refined: 20), .exact] {
+                let found = try index.search(
+                    batch: batch.span, limit: 9, plan: plan, allowing: nil)
+                for (query, neighbors) in zip(data.queries, found) {
+                    let alone = try index.search(
+                        batch: query.span, limit: 9, plan: plan, allowing: nil)
+                    #expect(alone == [neighbors])
+                }
             }
             #expect(try index.search(batch: [Float]().span, limit: 9).isEmpty)
         }

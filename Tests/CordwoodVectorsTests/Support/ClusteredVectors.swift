@@ -1,5 +1,6 @@
-import CordwoodVectors
 import TestSupport
+
+@testable import CordwoodVectors
 
 /// Vectors as data has them, near to some centers more than to others, which random ones are not.
 struct ClusteredVectors {
@@ -48,10 +49,21 @@ extension HNSWIndex {
         return try builder.build(threads: threads)
     }
 
+    /// By a walk, however few vectors there are, unless the search is to be exact.
     func search(
-        _ query: [Float], limit: Int, accuracy: SearchAccuracy = .effort(100)
+        _ query: [Float], limit: Int, accuracy: SearchAccuracy = .effort(100),
+        allowing allowed: VectorBitmap? = nil
     ) throws(VectorError) -> [Neighbor] {
-        try search(query.span, limit: limit, accuracy: accuracy)
+        guard case .effort(let ef) = accuracy else {
+            return try search(query.span, limit: limit, accuracy: accuracy, allowing: allowed)
+        }
+        // What makes no sense is refused before a plan is made.
+        _ = try search(query.span, limit: limit, accuracy: accuracy, allowing: allowed)
+        let wanted = max(ef, limit)
+        let refined = SearchPlan.refined(ef: wanted, limit: limit, configuration.quantization)
+        return try search(
+            batch: query.span, limit: limit, plan: .walk(ef: wanted, refined: refined),
+            allowing: allowed)[0]
     }
 }
 

@@ -1,0 +1,40 @@
+/// A bit for each vector of an index, by its place: those that a search may return.
+public struct VectorBitmap: Sendable, Hashable {
+    private static let wordBits = 64
+
+    /// How many vectors there are.
+    public let count: Int
+    private(set) var words: [UInt64]
+
+    /// All bits alike. O(count / 64).
+    public init(count: Int, repeating bit: Bool = false) {
+        precondition(count >= 0, "expected 0 or more, found \(count)")
+        self.count = count
+        words = Array(
+            repeating: bit ? .max : 0, count: (count + Self.wordBits - 1) / Self.wordBits)
+        // Bits behind the last stay zeros, so that equal bitmaps are equal words.
+        if bit, count % Self.wordBits != 0 {
+            words[words.count - 1] = (1 << UInt64(count % Self.wordBits)) - 1
+        }
+    }
+
+    /// `place` must be in `0..<count`.
+    public subscript(place: Int) -> Bool {
+        get {
+            precondition((0..<count).contains(place), "expected 0..<\(count), found \(place)")
+            return words[place / Self.wordBits] >> UInt64(place % Self.wordBits) & 1 == 1
+        }
+        set {
+            precondition((0..<count).contains(place), "expected 0..<\(count), found \(place)")
+            let bit: UInt64 = 1 << UInt64(place % Self.wordBits)
+            if newValue {
+                words[place / Self.wordBits] |= bit
+            } else {
+                words[place / Self.wordBits] &= ~bit
+            }
+        }
+    }
+
+    /// How many bits are set. O(count / 64).
+    public var setCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+}
