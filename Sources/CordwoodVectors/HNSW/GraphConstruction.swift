@@ -21,17 +21,23 @@ struct GraphConstruction {
     /// Told how many nodes of the lowest level are in, now and then.
     let progress: @Sendable (Int) -> Void
 
-    func run() {
+    /// Builds the levels above the lowest, and of that the nodes up to `end`; then calls `between`, and
+    /// adds the others.
+    func run(through end: Int, between: () -> Void) {
         let scratches = (0..<threads).map { _ in
             BuildScratch(
                 graph, quantizer: rows.quantizer, ef: configuration.efConstruction)
         }
-        for level in stride(from: graph.levelCount - 1, through: 0, by: -1) {
-            build(level, scratches)
+        for level in stride(from: graph.levelCount - 1, to: 0, by: -1) {
+            build(level, 1..<Int(graph.level(level).count), scratches)
         }
+        build(0, 1..<end, scratches)
+        between()
+        build(0, end..<Int(graph.level(0).count), scratches)
     }
 
-    private func build(_ level: Int, _ scratches: [BuildScratch]) {
+    /// Adds nodes to a level that has those before them.
+    private func build(_ level: Int, _ nodes: Range<Int>, _ scratches: [BuildScratch]) {
         let count = Int(graph.level(level).count)
         let neighbors = min(configuration.neighbors, Int(graph.level(level).degree))
         let maximumBatch = min(max(count / Self.batchFraction, 1), Self.maximumBatch)
@@ -47,9 +53,9 @@ struct GraphConstruction {
         kernel.proposals = batch.proposals
         kernel.grouped = batch.grouped
         kernel.starts = batch.starts
-        var first = 1
-        while first < count {
-            let last = min(first + min(first, maximumBatch), count)
+        var first = nodes.lowerBound
+        while first < nodes.upperBound {
+            let last = min(first + min(first, maximumBatch), nodes.upperBound)
             kernel.first = UInt32(first)
             kernel.last = UInt32(last)
             step(kernel, first, last, scratches)

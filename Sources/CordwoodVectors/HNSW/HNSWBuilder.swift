@@ -88,13 +88,6 @@ public struct HNSWBuilder: ~Copyable {
         let codes = try source.encoded(by: eightBits)
         let graph = try Graph(
             GraphShape(counts: order.levelCounts, degree: 2 * configuration.neighbors))
-        GraphConstruction(
-            graph: graph, rows: codes.kernel, configuration: configuration, threads: threads,
-            progress: progress
-        ).run()
-        var repair = GraphRepair(
-            graph, rows: codes.kernel, ef: configuration.efConstruction)
-        _ = repair.run()
         let rows: NodeRows
         switch configuration.quantization {
         case .none: rows = try source.copied()
@@ -105,13 +98,29 @@ public struct HNSWBuilder: ~Copyable {
                     bits: 4, metric: metric, dimensions: dimensions, rows: floats,
                     stride: dimensions, count: count))
         }
+        var parts = HNSWParts(
+            graph: graph, rows: rows,
+            exact: configuration.keepsExactRows ? try source.copied() : nil,
+            ids: .copy(of: (0..<order.nodeCount).map { UInt64($0) }))
+        let construction = GraphConstruction(
+            graph: graph, rows: codes.kernel, configuration: configuration, threads: threads,
+            progress: progress)
+        let inside = order.nodeCount - RecallProbe.heldOut(of: order.nodeCount)
+        var calibration = RecallCalibration(points: [])
+        construction.run(through: inside) {
+            let nodes = HNSWIndex(
+                dimensions: dimensions, metric: metric, configuration: configuration,
+                parts: parts, calibration: calibration)
+            calibration = RecallProbe(index: nodes, nodeCount: inside, source: source).run()
+        }
+        var repair = GraphRepair(
+            graph, rows: codes.kernel, ef: configuration.efConstruction)
+        _ = repair.run()
+        parts.ids = .copy(of: order.vectors.map { ids[Int($0)] })
+        parts.starts = order.hasEqualVectors ? .copy(of: order.starts) : nil
         return HNSWIndex(
-            dimensions: dimensions, metric: metric, configuration: configuration,
-            parts: HNSWParts(
-                graph: graph, rows: rows,
-                exact: configuration.keepsExactRows ? try source.copied() : nil,
-                ids: .copy(of: order.vectors.map { ids[Int($0)] }),
-                starts: order.hasEqualVectors ? .copy(of: order.starts) : nil))
+            dimensions: dimensions, metric: metric, configuration: configuration, parts: parts,
+            calibration: calibration)
     }
 
     private mutating func grow() throws(VectorError) {

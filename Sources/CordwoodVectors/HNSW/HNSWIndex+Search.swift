@@ -12,7 +12,7 @@ extension HNSWIndex {
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
     /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
     /// Throws as ``FlatIndex/search(_:limit:)``, and ``VectorError/Code/invalidEffort`` when the effort
-    /// is out of ``effortRange``; one below the limit counts as the limit. A filter must have a bit for
+    /// is out of ``effortRange`` or the recall not above 0 and up to 1; one below the limit counts as the limit. A filter must have a bit for
     /// each vector.
     public func search(
         _ query: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
@@ -32,30 +32,33 @@ extension HNSWIndex {
         precondition(
             allowed.map { $0.count == count } ?? true,
             "a filter of \(allowed?.count ?? 0) bits for \(count) vectors")
+        let queries = try FlatIndex.validate(batch: batch, dimensions: dimensions)
         let plan = try plan(accuracy, limit: limit, allowed: allowed?.setCount ?? count)
-        return try search(batch: batch, limit: limit, plan: plan, allowing: allowed)
+        return batch.withUnsafeBufferPointer { batch in
+            guard let queriesBase = batch.baseAddress else { return [] }
+            return search(
+                queriesBase, count: queries, limit: limit, plan: plan, allowing: allowed)
+        }
     }
 
-    /// The same by a plan that somebody else has made.
+    /// Searches by a plan for queries that are known to be sound.
     func search(
-        batch: Span<Float>, limit: Int, plan: SearchPlan, allowing allowed: VectorBitmap?
-    ) throws(VectorError) -> [[Neighbor]] {
-        let queries = try FlatIndex.validate(batch: batch, dimensions: dimensions)
+        _ queries: UnsafePointer<Float>, count queryCount: Int, limit: Int, plan: SearchPlan,
+        allowing allowed: VectorBitmap?
+    ) -> [[Neighbor]] {
         let expected = min(limit, allowed?.setCount ?? count)
-        guard let kernel, let parts, queries > 0, expected > 0 else {
-            return Array(repeating: [], count: queries)
+        guard let kernel, let parts, queryCount > 0, expected > 0 else {
+            return Array(repeating: [], count: queryCount)
         }
-        let heaps = NearestHeaps(count: queries, capacity: expected)
+        let heaps = NearestHeaps(count: queryCount, capacity: expected)
         let scratch = takeScratch(parts, ef: plan.poolCapacity)
         defer { scratches.withLock { $0.append(scratch) } }
-        batch.withUnsafeBufferPointer { batch in
-            (allowed?.words ?? []).withUnsafeBufferPointer { words in
-                let bits = allowed == nil ? nil : words.baseAddress
-                for query in 0..<queries {
-                    search(
-                        batch.baseAddress! + query * dimensions, plan, bits, expected, kernel,
-                        scratch, heaps.heaps + query)
-                }
+        (allowed?.words ?? []).withUnsafeBufferPointer { words in
+            let bits = allowed == nil ? nil : words.baseAddress
+            for query in 0..<queryCount {
+                search(
+                    queries + query * dimensions, plan, bits, expected, kernel, scratch,
+                    heaps.heaps + query)
             }
         }
         return heaps.sorted()
@@ -90,6 +93,15 @@ extension HNSWIndex {
     ) throws(VectorError) -> SearchPlan {
         switch accuracy {
         case .exact: return .exact
+        case .recall(let recall):
+            guard recall > 0, recall <= 1 else {
+                throw VectorError(
+                    .invalidEffort, "expected a recall above 0 and up to 1, found \(recall)")
+            }
+            guard let ef = calibration.effort(for: recall, limit: limit) else { return .exact }
+            return SearchPlan(
+                ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
+                count: count)
         case .effort(let ef):
             guard Self.effortRange.contains(ef) else {
                 throw VectorError(

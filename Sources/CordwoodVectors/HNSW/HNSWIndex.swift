@@ -27,6 +27,8 @@ public final class HNSWIndex: @unchecked Sendable {
     let kernel: UnsafeMutablePointer<cordwood_hnsw>?
     /// Nil when the index is empty.
     let parts: HNSWParts?
+    /// What searches find, as it was measured when the index was built.
+    public let calibration: RecallCalibration
     let scratches = Mutex<[SearchScratch]>([])
 
     /// An index of nothing.
@@ -38,15 +40,18 @@ public final class HNSWIndex: @unchecked Sendable {
         nodeCount = 0
         kernel = nil
         parts = nil
+        calibration = RecallCalibration(points: [])
     }
 
     init(
-        dimensions: Int, metric: Metric, configuration: HNSWConfiguration, parts: HNSWParts
+        dimensions: Int, metric: Metric, configuration: HNSWConfiguration, parts: HNSWParts,
+        calibration: RecallCalibration
     ) {
         self.dimensions = dimensions
         self.metric = metric
         self.configuration = configuration
         self.parts = parts
+        self.calibration = calibration
         count = parts.ids.count / MemoryLayout<UInt64>.stride
         nodeCount = parts.graph.shape.counts[0]
         let kernel = UnsafeMutablePointer<cordwood_hnsw>.allocate(capacity: 1)

@@ -42,6 +42,11 @@ struct NodeSource: @unchecked Sendable {
     let rowOfNode: [UInt32]
     let threads: Int
 
+    /// The components of a node.
+    func floats(of node: Int) -> UnsafePointer<Float> {
+        rows + Int(rowOfNode[node]) * dimensions
+    }
+
     /// The codes of each node.
     func encoded(by quantizer: ScalarQuantizer) throws(VectorError) -> NodeRows {
         let stride = quantizer.stride

@@ -52,16 +52,14 @@ struct IndexFile {
             let file = try await storage.open(staged, .openOrCreate)
             do throws(StorageError) {
                 try await file.truncate(to: 0)
-                var position = Self.pageBytes
-                for section in sections {
+                for (start, section) in zip(positions, sections) {
+                    var position = start
                     for chunk in section.bytes.chunks(of: Self.chunkBytes) {
                         try await file.write(
                             [FileWrite(at: position, [chunk])], thenSync: false, inBackground: true)
                         position += chunk.count
                     }
-                    position = Self.onPage(position)
                 }
-                // Zeros up to the next page would be no part of any section: the file ends before them.
                 try await file.write([FileWrite(at: 0, [header])], thenSync: true)
             } catch {
                 await file.close()
@@ -80,21 +78,15 @@ struct IndexFile {
         writer.littleEndian(UInt32(0))
         writer.littleEndian(kind.rawValue)
         writer.littleEndian(UInt32(sections.count))
-        var position = Self.pageBytes
-        var end = position
-        for section in sections {
-            end = position + section.bytes.count
-            position = Self.onPage(end)
-        }
+        let positions = positions
+        let end = zip(positions, sections).map { $0 + $1.bytes.count }.max() ?? Self.pageBytes
         writer.littleEndian(UInt64(end))
-        position = Self.pageBytes
-        for section in sections {
+        for (position, section) in zip(positions, sections) {
             writer.bytes(Array(section.tag.utf8))
             writer.littleEndian(checksum(section.bytes.unsafeBytes))
             writer.littleEndian(UInt64(position))
             writer.littleEndian(UInt64(section.bytes.count))
             writer.littleEndian(UInt64(0))
-            position = Self.onPage(position + section.bytes.count)
         }
         writer.zeros(Self.pageBytes - writer.position)
         let bytes = writer.block.unsafeMutableBytes
@@ -102,6 +94,16 @@ struct IndexFile {
             of: checksum(UnsafeRawBufferPointer(bytes)).littleEndian, toByteOffset: 12,
             as: UInt32.self)
         return MemorySlice(writer.block)
+    }
+
+    /// Where each section starts; one without bytes takes no place.
+    private var positions: [Int] {
+        var next = Self.pageBytes
+        return sections.map { section in
+            guard section.bytes.count > 0 else { return Self.pageBytes }
+            defer { next = Self.onPage(next + section.bytes.count) }
+            return next
+        }
     }
 
     private static func onPage(_ position: Int) -> Int {

@@ -60,7 +60,7 @@ import Testing
                     .scan(refined: 60), .exact,
                 ] {
                     let neighbors = try index.search(
-                        batch: query.span, limit: 10, plan: plan, allowing: allowed)[0]
+                        batch: query, limit: 10, plan: plan, allowing: allowed)[0]
                     #expect(neighbors.count == min(10, allowed.setCount), "\(plan)")
                     #expect(neighbors.allSatisfy { isAllowed($0.id) } && isSorted(neighbors))
                     if plan == .exact {

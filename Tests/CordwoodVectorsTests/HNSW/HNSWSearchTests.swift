@@ -168,10 +168,10 @@ import Testing
             let batch = Array(data.queries.joined())
             for plan in [SearchPlan.walk(ef: 30, refined: 18), .scan(refined: 20), .exact] {
                 let found = try index.search(
-                    batch: batch.span, limit: 9, plan: plan, allowing: nil)
+                    batch: batch, limit: 9, plan: plan, allowing: nil)
                 for (query, neighbors) in zip(data.queries, found) {
                     let alone = try index.search(
-                        batch: query.span, limit: 9, plan: plan, allowing: nil)
+                        batch: query, limit: 9, plan: plan, allowing: nil)
                     #expect(alone == [neighbors])
                 }
             }

@@ -62,8 +62,15 @@ extension HNSWIndex {
         let wanted = max(ef, limit)
         let refined = SearchPlan.refined(ef: wanted, limit: limit, configuration.quantization)
         return try search(
-            batch: query.span, limit: limit, plan: .walk(ef: wanted, refined: refined),
+            batch: query, limit: limit, plan: .walk(ef: wanted, refined: refined),
             allowing: allowed)[0]
+    }
+
+    func search(
+        batch: [Float], limit: Int, plan: SearchPlan, allowing allowed: VectorBitmap?
+    ) throws(VectorError) -> [[Neighbor]] {
+        let queries = try FlatIndex.validate(batch: batch.span, dimensions: dimensions)
+        return search(batch, count: queries, limit: limit, plan: plan, allowing: allowed)
     }
 }
 

@@ -1,0 +1,67 @@
+import TestSupport
+import Testing
+
+@testable import CordwoodVectors
+
+@Suite struct RecallCalibrationTests {
+    /// What was promised with held-out vectors is kept with queries that nobody had.
+    @Test(arguments: [Metric.l2, .cosine], [Quantization.sq8, .sq4])
+    func keepsWhatItPromises(metric: Metric, quantization: Quantization) throws {
+        let data = ClusteredVectors(count: 6000, queries: 200, dimensions: 24, seed: 1)
+        let index = try data.index(
+            metric, .init(neighbors: 8, efConstruction: 60, quantization: quantization))
+        let flat = try data.flatIndex(metric)
+        let expected = try data.queries.map { try flat.search($0, limit: 10) }
+        let points = index.calibration.points
+        #expect(points.count > 2)
+        #expect(zip(points, points.dropFirst()).allSatisfy { $0.ef < $1.ef })
+        #expect(zip(points, points.dropFirst()).allSatisfy { $0.recall <= $1.recall })
+        for promised in [0.8, 0.9, 0.95, 0.99] {
+            guard let ef = index.calibration.effort(for: promised, limit: 10) else {
+                #expect(promised > 0.9, "\(points)")
+                continue
+            }
+            let found = try data.queries.map {
+                try index.search($0, limit: 10, accuracy: .effort(ef))
+            }
+            #expect(recall(found, expected) > promised - 0.015, "\(promised): ef \(ef), \(points)")
+        }
+        // What a caller asks for is at least as good: small indexes are compared whole.
+        let found = try data.queries.map {
+            try index.search($0.span, limit: 10, accuracy: .recall(0.95))
+        }
+        #expect(recall(found, expected) > 0.94)
+        let exact = try data.queries.map {
+            try index.search($0.span, limit: 10, accuracy: .recall(1))
+        }
+        #expect(recall(exact, expected) == 1)
+    }
+
+    @Test func findsTheEffortBetweenTwo() {
+        let calibration = RecallCalibration(points: [
+            .init(ef: 10, recall: 0.8), .init(ef: 20, recall: 0.9), .init(ef: 40, recall: 0.9),
+            .init(ef: 80, recall: 0.98),
+        ])
+        func effort(_ recall: Double, _ limit: Int = 10) -> Int? {
+            calibration.effort(for: recall, limit: limit)
+        }
+        #expect(effort(0.5) == 10 && effort(0.8) == 10)
+        #expect(effort(0.85) == 15 && effort(0.9) == 20)
+        #expect(effort(0.94) == 60 && effort(0.98) == 80)
+        #expect(effort(0.981) == nil)
+        #expect(effort(0.9, 1) == 20 && effort(0.9, 25) == 50)
+        #expect(RecallCalibration(points: []).effort(for: 0.1, limit: 1) == nil)
+    }
+
+    @Test func smallIndexesHaveNone() throws {
+        let data = ClusteredVectors(count: 500, queries: 1, dimensions: 4, seed: 2)
+        let index = try data.index(.l2)
+        #expect(index.calibration.points.isEmpty)
+        #expect(try index.search(data.queries[0], limit: 3, accuracy: .recall(0.9)).count == 3)
+        for recall in [0, -1, 1.1, .nan] {
+            expectError(.invalidEffort, mentions: "recall above 0") { () throws(VectorError) in
+                _ = try index.search(data.queries[0], limit: 3, accuracy: .recall(recall))
+            }
+        }
+    }
+}
