@@ -107,6 +107,21 @@ import Testing
         await expectLogError(.poisoned) { try await log.close() }
     }
 
+    /// No sync begins beside that of an append: it would take the report of a failure away from it.
+    @Test func nothingIsSyncedBesideADurableAppend() async throws {
+        let storage = SimulatedStorage(seed: 6)
+        let log = try await openLog(on: storage, Self.configuration { $0.unsyncedBytes = 1000 })
+        storage.holdCompletions(of: [.sync])
+        let durable = Task { try await log.append([Self.record(1, 5000)]) }
+        await storage.waitForHeld(1)
+        // As much as that is due to be synced, once the append is over.
+        await log.noteUnsynced(bytes: 5000)
+        #expect(await !log.beginsToSync)
+        storage.releaseCompletions()
+        _ = try await durable.value
+        try await log.close()
+    }
+
     /// A disk without room for what is prepared serves appends until it is really full.
     @Test func preparingMayFail() async throws {
         for fault in 1..<12 {
@@ -132,4 +147,16 @@ import Testing
 
 extension PartitionLog {
     fileprivate var isPreparing: Bool { active.space.step != nil }
+
+    /// Whether the next piece of work beside the appends is a sync.
+    fileprivate var beginsToSync: Bool {
+        if case .sync = active.beginWork() { true } else { false }
+    }
+
+    /// Takes the log's word for what is durable back by so many bytes.
+    fileprivate func noteUnsynced(bytes: Int) {
+        var place = active.durable
+        place.position -= bytes
+        active.noteDurable(place, active.times)
+    }
 }

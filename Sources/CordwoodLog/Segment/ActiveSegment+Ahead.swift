@@ -13,7 +13,11 @@ extension ActiveSegment {
     /// The next piece of work, which counts as begun; nil while there is none.
     func beginWork() -> Work? {
         if isStopped { return nil }
-        if !isSyncing, end.position - durable.position >= space.limits.unsyncedBytes {
+        // Not beside the sync of an append: the system gives each failure to one caller only, and that
+        // append would be acknowledged.
+        if !isSyncing, !isAppendSyncing,
+            end.position - durable.position >= space.limits.unsyncedBytes
+        {
             isSyncing = true
             return .sync(end, times)
         }

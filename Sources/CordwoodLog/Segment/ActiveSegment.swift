@@ -17,6 +17,8 @@ final class ActiveSegment<S: Storage> {
     private(set) var firstAppendTime: Int64?
     private var durableTimes: SegmentTimes
     private var watermarkSequence: UInt64
+    /// The latest one that is known to be durable.
+    private var durableSequence: UInt64
     /// The size that it may grow to.
     var segmentBytes: Int
 
@@ -30,6 +32,8 @@ final class ActiveSegment<S: Storage> {
     /// The system was asked to write back what lies before.
     var writtenBack = 0
     var isSyncing = false
+    /// A group that is to be synced is on its way.
+    var isAppendSyncing = false
     var syncFailure: StorageError?
     var isStopped = false
     let waiters = Waiters()
@@ -45,6 +49,7 @@ final class ActiveSegment<S: Storage> {
         self.times = times
         durableTimes = times
         self.watermarkSequence = watermarkSequence
+        durableSequence = watermarkSequence
         space = SpaceAhead(end: end.position, limits: configuration.spaceAhead)
         segmentBytes = configuration.segmentBytes
     }
@@ -138,18 +143,30 @@ final class ActiveSegment<S: Storage> {
         space.claim(upTo: newEnd.position)
         try await waitForWork(before: newEnd.position, syncs: sync)
         if newEnd.position > space.reserved { try await reserve(upTo: newEnd.position) }
-        watermarkSequence += 1
+        watermarkSequence = nextSequence
         let watermark = Watermark(
             sequence: watermarkSequence, durable: durable, groupEnd: newEnd.position,
             groupWasSynced: sync, times: durableTimes)
         let data = FileWrite(at: end.position, batches.map { MemorySlice($0.block) })
+        isAppendSyncing = sync
+        defer { isAppendSyncing = false }
         try await file.write([data, Self.slot(watermark, of: header)], thenSync: sync)
         appendedBytes += newEnd.position - end.position
         if sync { syncedBytes += newEnd.position - end.position }
         if end.position == SegmentHeader.byteCount { firstAppendTime = newTimes.lastAppendTime }
         end = newEnd
         times = newTimes
-        if sync { noteDurable(newEnd, newTimes) }
+        if sync {
+            noteDurable(newEnd, newTimes)
+            durableSequence = watermark.sequence
+        }
+    }
+
+    /// The sequence of the next watermark. It never takes the slot of the last one that is durable:
+    /// groups that are not synced would else have overwritten both, and a power cut could leave none.
+    private var nextSequence: UInt64 {
+        let next = watermarkSequence + 1
+        return next % 2 == durableSequence % 2 ? next + 1 : next
     }
 
     /// Reserves space in the path of an append: the first of a segment, or where what runs ahead
@@ -207,7 +224,7 @@ final class ActiveSegment<S: Storage> {
         // First the data, then the watermark that claims it.
         try await file.sync()
         noteDurable(end, times)
-        watermarkSequence += 1
+        watermarkSequence = nextSequence
         let watermark = Watermark(
             sequence: watermarkSequence, durable: end, groupEnd: end.position,
             groupWasSynced: true, times: times)
@@ -217,6 +234,7 @@ final class ActiveSegment<S: Storage> {
             writes.append(FileWrite(at: SealSlot.position, [MemorySlice(seal)]))
         }
         try await file.write(writes, thenSync: true)
+        durableSequence = watermark.sequence
     }
 
     /// What the manifest will know of it when it is sealed now.
@@ -226,7 +244,8 @@ final class ActiveSegment<S: Storage> {
     /// are known to be durable.
     ///
     /// The others are written once more: they may be there only because the system still holds
-    /// them after a sync failed, and then a sync alone would save nothing.
+    /// them after a sync failed, and then a sync alone would save nothing. So is the newest watermark,
+    /// before the other slot is written to.
     func settle(
         recovered content: MemoryBlock, trusted: Int, rewritingHeader: Bool
     ) async throws(StorageError) {
@@ -235,19 +254,27 @@ final class ActiveSegment<S: Storage> {
             let sector = MemorySlice(identity, 0..<Watermark.slotPositions[0])
             try await file.write([FileWrite(at: 0, [sector])], thenSync: false)
         }
+        let slot = Watermark.slotPosition(ofSequence: watermarkSequence)
+        if watermarkSequence > 0, content.count >= slot + Watermark.byteCount {
+            try await rewrite(slot..<slot + Watermark.byteCount, of: content)
+        }
         let stop = min(end.position, content.count)
         var position = min(trusted, stop)
         while position < stop {
             let step = position..<min(position + Self.pieceBytes, stop)
-            // A copy: the content is a map of the very file that is written.
-            let copy = MemoryBlock(count: step.count)
-            copy.unsafeMutableBytes.copyMemory(
-                from: UnsafeRawBufferPointer(rebasing: content.unsafeBytes[step]))
-            try await file.write(
-                [FileWrite(at: position, [MemorySlice(copy)])], thenSync: false)
+            try await rewrite(step, of: content)
             position = step.upperBound
         }
         try await takeBack()
+    }
+
+    private func rewrite(_ range: Range<Int>, of content: MemoryBlock) async throws(StorageError) {
+        // A copy: the content is a map of the very file that is written.
+        let copy = MemoryBlock(count: range.count)
+        copy.unsafeMutableBytes.copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: content.unsafeBytes[range]))
+        try await file.write(
+            [FileWrite(at: range.lowerBound, [MemorySlice(copy)])], thenSync: false)
     }
 
     /// How much of a segment is read or written at a time.

@@ -24,7 +24,11 @@ struct Watermark: Equatable {
     static let slotPositions = [512, 1024]
 
     /// The place of this watermark's slot in the file.
-    var slotPosition: Int { Self.slotPositions[Int(sequence % 2)] }
+    var slotPosition: Int { Self.slotPosition(ofSequence: sequence) }
+
+    static func slotPosition(ofSequence sequence: UInt64) -> Int {
+        slotPositions[Int(sequence % 2)]
+    }
 
     /// The bytes of the slot. The segment's identity seeds its checksum, so a slot of another one
     /// fails.

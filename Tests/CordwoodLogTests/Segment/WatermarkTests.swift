@@ -1,3 +1,4 @@
+import CordwoodSimulation
 import CordwoodStorage
 import Testing
 
@@ -86,5 +87,37 @@ import Testing
         #expect(!isTaken { $0.groupEnd = Int(Int32.max) + 1 })
         #expect(!isTaken { $0.durable.nextOffset = 99 })
         #expect(!isTaken { $0.durable.nextOffset = .max })
+    }
+
+    /// However many groups are written and not synced, the last watermark that is durable stays: a power
+    /// cut in the middle of any of them leaves it.
+    @Test func theDurableWatermarkStays() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let log = try await openLog(on: storage)
+        let path = try #require(storage.files.first { $0.description.hasSuffix(".log") })
+        func slots() -> [[UInt8]] {
+            let bytes = storage.contents(of: path) ?? []
+            return Watermark.slotPositions.map { Array(bytes[$0..<$0 + Watermark.byteCount]) }
+        }
+        for durableAppends in 0..<5 {
+            let before = slots()
+            let durable = storage.durableContents(of: path) ?? []
+            let kept = zip(Watermark.slotPositions, before).filter { position, slot in
+                Array(durable[position..<position + Watermark.byteCount]) == slot
+                    && slot.contains { $0 != 0 }
+            }
+            #expect(!kept.isEmpty)
+            for number in 0..<4 {
+                _ = try await log.append([Record("\(number)")], acknowledge: .written)
+                let now = slots()
+                #expect(before != now)
+                #expect(
+                    kept.contains { now.contains($0.1) }, "after \(durableAppends) and \(number)")
+            }
+            _ = try await log.append([Record("durable")])
+        }
+        storage.crash(.dropUnsynced)
+        let again = try await openLog(on: storage)
+        #expect(again.endOffset == 25)
     }
 }
