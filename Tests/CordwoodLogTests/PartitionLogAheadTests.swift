@@ -150,7 +150,10 @@ extension PartitionLog {
 
     /// Whether the next piece of work beside the appends is a sync.
     fileprivate var beginsToSync: Bool {
-        if case .sync = active.beginWork() { true } else { false }
+        guard case .sync = active.beginWork() else { return false }
+        // It is not done, and nothing is to wait for it.
+        active.isSyncing = false
+        return true
     }
 
     /// Takes the log's word for what is durable back by so many bytes.

@@ -90,7 +90,7 @@ typedef struct cordwood_graph_scratch {
 
 /// Finds near neighbours of a query: walks down the levels to a near node, and from there over
 /// level `level` with a pool of the `ef` nearest nodes seen. Returns how many are in the pool,
-/// nearest first, ties by the smaller number.
+/// nearest first, equals in the order in which they were met.
 ///
 /// A step follows the edges of the `beam` nearest nodes that were not followed yet. A graph that is
 /// larger than the caches is bound by the latency of memory: each step waits once for edges and
@@ -135,7 +135,7 @@ typedef struct cordwood_hnsw_effort {
 /// Memory of one search at a time, beside that of its walk.
 typedef struct cordwood_hnsw_scratch {
     cordwood_graph_scratch walk;
-    /// Room for a query, padded to `exact_stride` or to the rows' stride with zeros.
+    /// Room for a query.
     float *query;
     /// Room for `cordwood_code_query_bytes`.
     int8_t *components;

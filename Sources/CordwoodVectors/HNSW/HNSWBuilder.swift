@@ -7,8 +7,6 @@ internal import CCordwoodKernels
 /// and with any number of threads. **Threads.** One caller at a time.
 public struct HNSWBuilder: ~Copyable {
     private static let firstCapacity = 1024
-    /// Rows that a thread encodes at a time.
-    private static let encodeChunk = 4096
 
     public let dimensions: Int
     public let metric: Metric

@@ -74,8 +74,8 @@ public final class HNSWIndex: @unchecked Sendable {
         return kernel!.pointee.ids[place]
     }
 
-    /// Bytes that the index takes, without the memory of searches: a fraction of 64 kB and one bit a
-    /// vector for each that runs.
+    /// Bytes that the index takes, without the memory of searches: some 70 kB, what their effort
+    /// asks for, and one bit a vector for each that runs at the same time.
     public var bytesAllocated: Int { parts?.byteCount ?? 0 }
 }
 
