@@ -90,7 +90,8 @@ public struct HNSWBuilder: ~Copyable {
         switch configuration.quantization {
         case .none: rows = try source.copied()
         case .sq8: rows = codes
-        case .sq4:
+        case .sq4, .pq4, .pq8, .rabitq, .auto:
+            // The configuration was validated: only sq4 is left.
             rows = try source.encoded(
                 by: ScalarQuantizer(
                     bits: 4, metric: metric, dimensions: dimensions, rows: floats,

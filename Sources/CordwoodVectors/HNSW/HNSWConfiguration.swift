@@ -3,6 +3,8 @@
 public struct HNSWConfiguration: Sendable, Hashable {
     public static let neighborsRange = 2...128
     public static let efConstructionRange = 8...4096
+    /// What the nodes of a graph can be kept as.
+    public static let quantizations: [Quantization] = [.none, .sq8, .sq4]
 
     /// M: how many neighbours a vector chooses when it is added. It has at most twice as many on the
     /// lowest level, and as many on each other. More find better in difficult data, at 8 bytes a
@@ -42,6 +44,12 @@ public struct HNSWConfiguration: Sendable, Hashable {
                     .invalidConfiguration,
                     "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
             }
+        }
+        guard Self.quantizations.contains(quantization) else {
+            throw VectorError(
+                .invalidConfiguration,
+                "quantization: expected one of \(Self.quantizations.map(\.rawValue)), "
+                    + "found \(quantization.rawValue)")
         }
         try check(neighbors, Self.neighborsRange, "neighbors")
         try check(efConstruction, Self.efConstructionRange, "efConstruction")

@@ -121,8 +121,8 @@ struct HNSWDescription {
         let levels = shape?.counts ?? []
         var writer = ByteWriter(count: Self.headBytes + 4 * levels.count)
         writer.littleEndian(UInt32(dimensions))
-        writer.littleEndian(Self.number(of: metric))
-        writer.littleEndian(Self.number(of: configuration.quantization))
+        writer.littleEndian(metric.fileNumber)
+        writer.littleEndian(configuration.quantization.fileNumber)
         writer.littleEndian(UInt8(configuration.keepsVectors ? 1 : 0))
         writer.littleEndian(UInt8(0))
         writer.littleEndian(UInt32(configuration.neighbors))
@@ -138,8 +138,9 @@ struct HNSWDescription {
     init(_ bytes: MemorySlice) throws(VectorError) {
         var reader = ByteReader(bytes.unsafeBytes)
         guard let dimensions = reader.littleEndian(UInt32.self),
-            let metric = reader.littleEndian(UInt8.self).flatMap(Self.metric),
-            let quantization = reader.littleEndian(UInt8.self).flatMap(Self.quantization),
+            let metric = reader.littleEndian(UInt8.self).flatMap(Metric.init(fileNumber:)),
+            let quantization = reader.littleEndian(UInt8.self).flatMap(
+                Quantization.init(fileNumber:)),
             let keeps = reader.littleEndian(UInt8.self), keeps <= 1, reader.skip(1) != nil,
             let neighbors = reader.littleEndian(UInt32.self),
             let efConstruction = reader.littleEndian(UInt32.self),
@@ -170,25 +171,6 @@ struct HNSWDescription {
         shape =
             counts.isEmpty
             ? nil : GraphShape(counts: counts, degree: 2 * configuration.neighbors)
-    }
-
-    private static let metrics: [Metric] = [.l2, .innerProduct, .cosine]
-    private static let quantizations: [Quantization] = [.none, .sq8, .sq4]
-
-    private static func number(of metric: Metric) -> UInt8 {
-        UInt8(metrics.firstIndex(of: metric)!)
-    }
-
-    private static func number(of quantization: Quantization) -> UInt8 {
-        UInt8(quantizations.firstIndex(of: quantization)!)
-    }
-
-    private static func metric(_ number: UInt8) -> Metric? {
-        metrics.indices.contains(Int(number)) ? metrics[Int(number)] : nil
-    }
-
-    private static func quantization(_ number: UInt8) -> Quantization? {
-        quantizations.indices.contains(Int(number)) ? quantizations[Int(number)] : nil
     }
 
     // MARK: Sections

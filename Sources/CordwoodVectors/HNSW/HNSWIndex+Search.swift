@@ -5,25 +5,12 @@ extension HNSWIndex {
     /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
     private static let beam: UInt32 = 6
 
-    /// The `limit` nearest vectors that were found, by distance and then by id: of those whose bit is
-    /// set, where `allowing` is given. As many as there are, or `limit`: where a walk finds fewer, all
-    /// are compared.
+    /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
     /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
-    /// Throws as ``FlatIndex/search(_:limit:)``, and ``VectorError/Code/invalidEffort`` when the effort
-    /// is out of ``effortRange`` or the recall not above 0 and up to 1; one below the limit counts as the limit. A filter must have a bit for
-    /// each vector.
-    public func search(
-        _ query: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
-        allowing allowed: VectorBitmap? = nil
-    ) throws(VectorError) -> [Neighbor] {
-        try FlatIndex.validate(query, dimensions: dimensions)
-        return try search(batch: query, limit: limit, accuracy: accuracy, allowing: allowed)[0]
-    }
-
-    /// For each query what ``search(_:limit:accuracy:allowing:)`` returns for it. `batch` has the
-    /// components of one query after the other.
+    /// An effort must be in ``effortRange``, and one below the limit counts as the limit; a recall must
+    /// be above 0 and up to 1.
     public func search(
         batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
         allowing allowed: VectorBitmap? = nil

@@ -9,7 +9,7 @@ internal import Synchronization
 /// vectors found are then compared exactly. Vectors that are equal share a node.
 ///
 /// **Threads.** Immutable: any number of searches may run at once, each on the thread that calls it.
-public final class HNSWIndex: @unchecked Sendable {
+public final class HNSWIndex: VectorIndex, @unchecked Sendable {
     // Sendable although it holds unsafe memory: nobody writes what it leads to.
 
     /// The most vectors that an index holds.

@@ -47,7 +47,7 @@ enum SearchPlan: Equatable {
             switch quantization {
             case .none: 1
             case .sq8: 2
-            case .sq4: 4
+            case .sq4, .pq4, .pq8, .rabitq, .auto: 4
             }
         return min(ef, max(leastRefined, limit * perResult))
     }

@@ -27,6 +27,9 @@ struct IndexFile {
     /// What an index is, and so which sections it has.
     enum Kind: UInt32 {
         case hnsw = 1
+        case ivf = 2
+        case disk = 3
+        case flat = 4
     }
 
     struct Section {

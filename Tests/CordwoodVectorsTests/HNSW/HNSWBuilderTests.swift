@@ -109,7 +109,7 @@ import Testing
     @Test(arguments: [1, 2, 15, 16, 17, 31, 64, 65, 200, 1024, 4096])
     func everyNumberOfDimensions(dimensions: Int) throws {
         let data = ClusteredVectors(count: 120, queries: 3, dimensions: dimensions, seed: 4)
-        for quantization in Quantization.allCases {
+        for quantization in HNSWConfiguration.quantizations {
             let index = try data.index(.l2, .init(quantization: quantization))
             let flat = try data.flatIndex(.l2)
             for query in data.queries {

@@ -35,7 +35,7 @@ import Testing
 
     /// Under every filter: only what is allowed, as many as there are or are asked for, and the nearest
     /// of them.
-    @Test(arguments: Relation.allCases, Quantization.allCases)
+    @Test(arguments: Relation.allCases, HNSWConfiguration.quantizations)
     func findsTheNearestThatAreAllowed(relation: Relation, quantization: Quantization) throws {
         let data = ClusteredVectors(count: 4000, queries: 6, dimensions: 16, seed: 1)
         let index = try data.index(.l2, .init(neighbors: 8, quantization: quantization))

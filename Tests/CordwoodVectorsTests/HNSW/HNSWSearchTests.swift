@@ -4,7 +4,7 @@ import Testing
 @testable import CordwoodVectors
 
 @Suite struct HNSWSearchTests {
-    private static let quantizations = Quantization.allCases
+    private static let quantizations = HNSWConfiguration.quantizations
 
     /// What a walk finds is what there is to find, mostly, and more with more effort; whatever it
     /// finds is in order, once each, and as far away as it says.

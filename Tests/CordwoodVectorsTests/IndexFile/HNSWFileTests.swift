@@ -37,7 +37,7 @@ import Testing
     }
 
     /// Every kind of index is the same after it was saved and opened, and its file has the same bytes.
-    @Test(arguments: Metric.allCases, Quantization.allCases)
+    @Test(arguments: Metric.allCases, HNSWConfiguration.quantizations)
     func anIndexComesBackAsItWas(metric: Metric, quantization: Quantization) async throws {
         let storage = try await storage()
         for (count, keeps) in [(0, true), (1, true), (300, true), (300, false)] {
