@@ -20,6 +20,7 @@ KAFKA_VENV = .build/kafka-python
 BENCH_ROUNDS = $(if $(filter command line environment,$(origin ROUNDS)),$(ROUNDS),3)
 BENCH_SECONDS = $(or $(SECONDS),4)
 BENCH_LOG_ARGUMENTS ?=
+BENCH_VECTORS_ARGUMENTS ?=
 
 SWIFT_PATHS = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/*.h' \
@@ -27,7 +28,7 @@ C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
 .PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding \
-	test-faults faults soak mutants fuzz sanitize bench peers bench-log format lint docs
+	test-faults faults soak mutants fuzz sanitize bench peers bench-log bench-vectors format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +110,11 @@ peers: deps ## Measure Cordwood and its peers in one run; writes docs/benchmarks
 bench-log: deps ## Measure the log beside fio and its peers; writes docs/benchmarks.md (short: ROUNDS=1 SECONDS=2)
 	@.ci/dependencies peers log-peers
 	ROUNDS=$(BENCH_ROUNDS) Benchmarks/peers/run-log --seconds $(BENCH_SECONDS) $(BENCH_LOG_ARGUMENTS)
+
+bench-vectors: deps ## Measure the indexes of vectors beside their peers; writes docs/benchmarks.md (ROUNDS=5)
+	@.ci/dependencies peers
+	Benchmarks/peers/run-vectors $(if $(filter command line environment,$(origin ROUNDS)),--rounds $(ROUNDS)) \
+		$(BENCH_VECTORS_ARGUMENTS)
 
 format: ## Format every Swift and C file in place
 	@.ci/dependencies lint

@@ -16,21 +16,29 @@ class Engine:
     """A process on one core that builds an index and then searches once for each turn."""
 
     def __init__(
-        self, name: str, command: list[str], core: int, environment: dict[str, str], modes=MODES
+        self, name: str, command: list[str], cores: str, environment: dict[str, str], modes=MODES
     ):
+        """`cores` as taskset takes them."""
         self.name = name
         self.modes = modes
+        # What it said of each mode last, and all that it said.
         self.summaries: dict[str, dict] = {}
+        self.lines: list[dict] = []
         self.rates: dict[str, list[float]] = {mode: [] for mode in MODES}
         single_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
+            ["taskset", "-c", str(cores), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **single_thread, **environment},
         )
         self.facts = self._read_until("ready")
+
+    def use(self, cores: set[int]):
+        """Moves all threads to these cores."""
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            os.sched_setaffinity(int(thread), cores)
 
     def turn(self):
         """Searches once; the first time in each mode is for warming up."""
@@ -58,6 +66,7 @@ class Engine:
     def _note(self, line: dict):
         if "index" in line:
             self.summaries[line["mode"]] = line
+            self.lines.append(line)
 
 
 def cordwood(bench: str, found: Set, rounds: int, core: int, save: Path) -> Engine:

@@ -4,10 +4,13 @@ import CordwoodVectors
 final class FlatUnderTest: IndexUnderTest {
     let index: FlatIndex
 
-    /// Stores every row of the set under its number.
-    init(_ set: VectorSet, metric: Metric) throws {
+    /// Stores every row of the set that is allowed under its number.
+    init(_ set: VectorSet, metric: Metric, _ allowed: RowFilter?) throws {
         var index = try FlatIndex(dimensions: set.dimensions, metric: metric)
-        try set.forEachRow { id, vector in try index.upsert(id: id, vector: vector, offset: 0) }
+        try set.forEachRow { id, vector in
+            guard allowed?[id] ?? true else { return }
+            try index.upsert(id: id, vector: vector, offset: 0)
+        }
         self.index = index
     }
 

@@ -17,11 +17,12 @@ struct GroundTruth {
 
     /// Reads the truth from its file, or computes it and writes the file.
     static func load(
-        or index: FlatUnderTest, _ set: VectorSet, metric: Metric, k: Int
+        or index: FlatUnderTest, _ set: VectorSet, metric: Metric, k: Int, _ allowed: RowFilter?
     ) throws -> GroundTruth {
-        let k = min(k, set.count)
-        let key = "\(set.identity); \(metric.rawValue); k \(k)\n"
-        let path = "\(set.basePath).truth-\(String(digest(key), radix: 16))"
+        let k = min(k, index.index.count)
+        let filter = allowed.map { "; allowed \(String(digest($0.bytes), radix: 16))" } ?? ""
+        let key = "\(set.identity); \(metric.rawValue); k \(k)\(filter)\n"
+        let path = "\(set.basePath).truth-\(String(digest(key.utf8), radix: 16))"
         let header = Array((title + key).utf8)
         if let bytes = SmallFile.readBytes(path), bytes.starts(with: header),
             bytes.count == header.count + 4 * k * set.queryCount
@@ -32,7 +33,7 @@ struct GroundTruth {
         let found = try index.index.search(batch: set.queries.span, limit: k)
         let truth = GroundTruth(
             metric: metric, k: k, ids: found.flatMap { $0.map { UInt32($0.id) } })
-        try truth.check(against: set)
+        try truth.check(against: set, allowed)
         do {
             try SmallFile.replace(path, with: header + bytes(of: truth.ids))
         } catch {
@@ -63,12 +64,13 @@ struct GroundTruth {
     }
 
     /// Throws where the neighbours of a query are not those of a plain scan of the file.
-    private func check(against set: VectorSet) throws {
+    private func check(against set: VectorSet, _ allowed: RowFilter?) throws {
         let step = max(1, set.queryCount / Self.checkedQueries)
         let queries = Array(stride(from: 0, to: set.queryCount, by: step))
         var nearest = queries.map { _ in [Double]() }
         var farthestFound = queries.map { _ in -Double.infinity }
         try set.forEachRow { id, vector in
+            guard allowed?[id] ?? true else { return }
             for (place, query) in queries.enumerated() {
                 let distance = ExactDistance.between(
                     set.queries.span.extracting(set.query(query)), vector, metric)
@@ -109,7 +111,7 @@ struct GroundTruth {
     }
 
     /// FNV-1a, which is all that a file name needs: the file says its whole key.
-    private static func digest(_ text: String) -> UInt64 {
-        text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    private static func digest(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 }

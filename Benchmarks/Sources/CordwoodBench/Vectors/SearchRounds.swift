@@ -15,7 +15,6 @@ struct SearchRounds {
     /// How many of the set's queries each mode searches with.
     let queryCounts: [SearchMode: Int]
     let k: Int
-    let threads: Int
     /// Measured rounds, which one more precedes to warm up.
     let count: Int
     let pacing: Pacing
@@ -23,6 +22,7 @@ struct SearchRounds {
     struct Measured {
         var mode: SearchMode
         var point: SearchPoint
+        var threads: Int
         /// In one round.
         var queryCount: Int
         var queriesPerSecond: Samples
@@ -34,7 +34,7 @@ struct SearchRounds {
 
     /// `between` is called after each measured round.
     func run(
-        _ mode: SearchMode, at point: SearchPoint, between: () -> Void
+        _ mode: SearchMode, at point: SearchPoint, threads: Int, between: () -> Void
     ) async throws -> Measured {
         let clock = ContinuousClock()
         var rates: [Double] = []
@@ -44,7 +44,7 @@ struct SearchRounds {
         for round in 0...count {
             try pacing.waitForTurn()
             let start = clock.now
-            let results = try await search(mode, point, queryCount)
+            let results = try await search(mode, point, queryCount, threads: threads)
             let seconds = start.duration(to: clock.now) / .seconds(1)
             let rate = Double(queryCount) / seconds
             defer { pacing.tellRound(round, mode, queriesPerSecond: rate) }
@@ -55,7 +55,8 @@ struct SearchRounds {
             between()
         }
         return Measured(
-            mode: mode, point: point, queryCount: queryCount, queriesPerSecond: Samples(rates),
+            mode: mode, point: point, threads: threads, queryCount: queryCount,
+            queriesPerSecond: Samples(rates),
             calls: Samples(calls),
             neighbours: neighbours)
     }
@@ -68,7 +69,7 @@ struct SearchRounds {
 
     /// Searches with the first queries, divided evenly among the threads, in order.
     private func search(
-        _ mode: SearchMode, _ point: SearchPoint, _ queryCount: Int
+        _ mode: SearchMode, _ point: SearchPoint, _ queryCount: Int, threads: Int
     ) async throws -> [Part] {
         let bounds = (0...threads).map { $0 * queryCount / threads }
         let shares = zip(bounds, bounds.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }

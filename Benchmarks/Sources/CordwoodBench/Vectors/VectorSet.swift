@@ -68,6 +68,9 @@ struct VectorSet {
             basePath: path, base: base, rows: rows, heldOut: heldOut)
     }
 
+    /// The rows that were looked at, those that are queries now among them.
+    var rowCount: Int { rows }
+
     /// Calls `body` with the number and the components of each row that is searched.
     func forEachRow(_ body: (UInt64, Span<Float>) throws -> Void) throws {
         var values: [Float] = []

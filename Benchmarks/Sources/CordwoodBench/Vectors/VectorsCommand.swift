@@ -34,8 +34,9 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "How many neighbours.")
     var k = 10
 
-    @Option(help: "Threads that search; each batch is divided among them.")
-    var threads = 1
+    @Option(
+        help: "Threads that search, or several such numbers; each batch is divided among them.")
+    var threads = "1"
 
     @Option(help: "Threads that build; a flat index needs but one.")
     var buildThreads = 2
@@ -64,7 +65,19 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "Search one at a time with the first queries only, since that takes longer.")
     var singleQueries: Int?
 
-    @Option(help: ArgumentHelp("Write what the batch found, as .ivecs.", valueName: "file"))
+    @Option(help: "batch, single or both, with a comma between them.")
+    var modes = "batch,single"
+
+    @Option(
+        help: ArgumentHelp(
+            "Search only the rows whose bit is set: bit i % 8 of byte i / 8, from the lowest.",
+            valueName: "file"))
+    var allow: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write what the batches found, as .ivecs: one file for each point of the grid, whose "
+                + "number takes the place of a % in the name.", valueName: "file"))
     var saveNeighbors: String?
 
     @Flag(help: "Print a line after each round, and wait for a line of input before the next.")
@@ -87,8 +100,11 @@ struct VectorsCommand: AsyncParsableCommand {
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
         }
+        for mode in modes.split(separator: ",") where SearchMode(rawValue: String(mode)) == nil {
+            throw ValidationError("--modes: expected batch and single, found \(mode)")
+        }
         let counts = [
-            ("--k", k), ("--threads", threads), ("--build-threads", buildThreads),
+            ("--k", k), ("--threads", threadCounts.min() ?? 0), ("--build-threads", buildThreads),
             ("--rounds", rounds), ("--limit", limit ?? 1), ("--query-limit", queryLimit ?? 1),
             ("--hold-out", holdOut ?? 1), ("--single-queries", singleQueries ?? 1),
         ]
@@ -103,26 +119,32 @@ struct VectorsCommand: AsyncParsableCommand {
         let set = try VectorSet.open(
             base: base, source: queries.map { .file($0) } ?? .heldOut(holdOut ?? 0, seed: seed),
             limit: limit, queryLimit: queryLimit)
+        let allowed = try allow.map { try RowFilter(path: $0, rows: set.rowCount) }
         let clock = ContinuousClock()
         let start = clock.now
-        let index = try makeIndex(of: set)
+        let index = try makeIndex(of: set, allowed)
         let buildSeconds = start.duration(to: clock.now) / .seconds(1)
         let residentBytes = Machine.residentBytes
-        let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric)
-        let truth = try GroundTruth.load(or: exact, set, metric: metric, k: k)
+        let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric, allowed)
+        let truth = try GroundTruth.load(or: exact, set, metric: metric, k: k, allowed)
         var probe: LimitsProbe?
         if limits { probe = try LimitsProbe(set) }
         let pacing = Pacing(isPaced: paced)
         let searches = SearchRounds(
             index: index, set: set, queryCounts: [.single: singleQueries ?? set.queryCount], k: k,
-            threads: threads, count: rounds, pacing: pacing)
+            count: rounds, pacing: pacing)
         pacing.tellReady()
-        for (point, mode) in try index.points(of: grid).flatMap({ point in
-            SearchMode.allCases.map { (point, $0) }
-        }) {
-            let measured = try await searches.run(mode, at: point) { probe?.measure() }
+        let wanted = modes.split(separator: ",").compactMap { SearchMode(rawValue: String($0)) }
+        for (threads, (number, point), mode) in product(
+            threadCounts, Array(try index.points(of: grid).enumerated()), wanted)
+        {
+            let measured = try await searches.run(mode, at: point, threads: threads) {
+                probe?.measure()
+            }
             if mode == .batch, let saveNeighbors {
-                try NeighborFile.write(measured.neighbours, to: saveNeighbors)
+                let name = saveNeighbors.split(separator: "%", omittingEmptySubsequences: false)
+                try NeighborFile.write(
+                    measured.neighbours, to: name.joined(separator: "\(number)"))
             }
             var report = VectorsReport(command: self, set: set, index: index, measured: measured)
             report.recall = truth.recall(of: measured.neighbours, in: exact, set)
@@ -133,15 +155,21 @@ struct VectorsCommand: AsyncParsableCommand {
         }
     }
 
-    private func makeIndex(of set: VectorSet) throws -> any IndexUnderTest {
-        guard index == .hnsw, let kept else { return try FlatUnderTest(set, metric: metric) }
+    private func makeIndex(
+        of set: VectorSet, _ allowed: RowFilter?
+    ) throws -> any IndexUnderTest {
+        guard index == .hnsw, let kept else {
+            return try FlatUnderTest(set, metric: metric, allowed)
+        }
         return try HNSWUnderTest(
             set, metric: metric,
             configuration: HNSWConfiguration(
                 neighbors: neighbors, efConstruction: efConstruction, quantization: kept,
                 keepsVectors: !codesOnly),
-            threads: buildThreads)
+            threads: buildThreads, allowed)
     }
+
+    private var threadCounts: [Int] { threads.split(separator: ",").map { Int($0) ?? 0 } }
 
     private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
 
@@ -152,6 +180,11 @@ struct VectorsCommand: AsyncParsableCommand {
             ("keeps_vectors", .bool(!codesOnly)),
         ]
     }
+}
+
+/// All triples, the last changing first.
+private func product<A, B, C>(_ a: [A], _ b: [B], _ c: [C]) -> [(A, B, C)] {
+    a.flatMap { a in b.flatMap { b in c.map { (a, b, $0) } } }
 }
 
 enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, ivf, disk }

@@ -30,7 +30,7 @@ struct VectorsReport {
         line["build_seconds"] = .number(buildSeconds)
         line["bytes_per_vector"] = .number(index.bytesPerVector)
         line["resident_mb"] = .number(Double(residentBytes) / 1e6)
-        line["threads"] = .integer(command.threads)
+        line["threads"] = .integer(measured.threads)
         line["isa"] = .string(VectorKernels.isa)
         line["mode"] = .string(measured.mode.rawValue)
         line["qps_rounds"] = measured.queriesPerSecond.json
