@@ -133,6 +133,14 @@ uint32_t cordwood_graph_search(const cordwood_graph *searched, const cordwood_gr
     return graph()->search(searched, rows, query, level, ef, beam, scratch);
 }
 
+uint32_t cordwood_graph_search_allowed(const cordwood_graph *searched,
+                                       const cordwood_graph_rows *rows,
+                                       const cordwood_graph_query *query, uint32_t ef,
+                                       uint32_t beam, const cordwood_graph_filter *filter,
+                                       cordwood_graph_scratch *scratch) {
+    return graph()->search_allowed(searched, rows, query, ef, beam, filter, scratch);
+}
+
 void cordwood_graph_propose(const cordwood_graph_build *build, uint32_t first, uint32_t last,
                             cordwood_graph_build_scratch *scratch) {
     graph()->propose(build, first, last, scratch);

@@ -45,7 +45,7 @@ static void free_rows(test_rows *rows) {
 }
 
 static cordwood_graph_scratch make_scratch(uint32_t touched) {
-    size_t room = CORDWOOD_GRAPH_MAXIMUM_BEAM * DEGREE + 16;
+    size_t room = (CORDWOOD_GRAPH_MAXIMUM_BEAM + 1) * DEGREE + 16;
     return (cordwood_graph_scratch){
         .pool = malloc((NODES + 1) * sizeof(cordwood_candidate)),
         .seen = calloc((NODES + 31) / 32, sizeof(uint32_t)),
@@ -179,6 +179,99 @@ static void walks(const cordwood_graph_kernels *kernels, const test_rows *rows,
     free_scratch(&plain);
 }
 
+/// Walks that go around what is forbidden keep none of it but where they began, find the nearest
+/// that are allowed, and are the same on every instruction set.
+static void filtered_walks(const cordwood_graph_kernels *kernels, const test_rows *rows,
+                           const cordwood_graph *graph, uint64_t random) {
+    cordwood_graph_scratch scratch = make_scratch(8), plain = make_scratch(1000);
+    int8_t *room = aligned_alloc(64, cordwood_code_query_bytes(&rows->quantizer));
+    uint32_t found = 0, wanted = 0;
+    for (int i = 0; i < 40; i++) {
+        uint64_t allowed[(NODES + 63) / 64] = {0};
+        float vector[DIMENSIONS], distances[NODES];
+        for (size_t d = 0; d < DIMENSIONS; d++) {
+            vector[d] = next_float(&random);
+        }
+        cordwood_code_query prepared;
+        kernels->prepare(&rows->quantizer, vector, room, &prepared);
+        uint32_t one_in = 2 + (uint32_t)i % 6, kept = 0;
+        float nearest[10];
+        for (uint32_t node = 0; node < NODES; node++) {
+            next_float(&random);
+            if ((random >> 33) % one_in == 0) {
+                allowed[node / 64] |= 1ull << node % 64;
+                const uint8_t *row = rows->codes + node * rows->rows.stride;
+                kernels->distances(&rows->quantizer, &prepared, &row, 1, &distances[kept++]);
+            }
+        }
+        for (uint32_t k = 0; k < 10; k++) {
+            uint32_t least = k;
+            for (uint32_t other = k; other < kept; other++) {
+                least = distances[other] < distances[least] ? other : least;
+            }
+            nearest[k] = distances[least];
+            distances[least] = distances[k];
+        }
+        cordwood_graph_query query = {NULL, &prepared};
+        cordwood_graph_filter filter = {allowed, 1 + (uint32_t)i % DEGREE};
+        uint32_t beam = 1 + (uint32_t)(random % 16);
+        uint32_t count =
+            kernels->search_allowed(graph, &rows->rows, &query, 60, beam, &filter, &scratch);
+        check_pool(scratch.pool, count);
+        for (uint32_t at = 0; at < count; at++) {
+            uint32_t node = scratch.pool[at].node;
+            bool is_allowed = allowed[node / 64] >> node % 64 & 1;
+            CHECK(is_allowed || at + 1 == count || node < UPPER, "node %u is forbidden", node);
+            found += is_allowed && scratch.pool[at].distance <= nearest[9];
+        }
+        wanted += 10;
+        uint32_t same = cordwood_graph_variant(0)->search_allowed(graph, &rows->rows, &query, 60,
+                                                                  beam, &filter, &plain);
+        CHECK(same == count && memcmp(scratch.pool, plain.pool, count * sizeof *plain.pool) == 0,
+              "plain C finds others under a filter");
+    }
+    CHECK(found * 100 > wanted * 85, "under filters found %u of %u", found, wanted);
+    free(room);
+    free_scratch(&scratch);
+    free_scratch(&plain);
+}
+
+/// The bits of nodes follow from those of their vectors.
+static void node_bits(uint64_t random) {
+    enum { MANY = 1000 };
+    for (int round = 0; round < 50; round++) {
+        uint32_t starts[MANY + 1] = {0}, shared[MANY], shared_count = 0;
+        uint32_t nodes = 1 + (uint32_t)(random % MANY), every = 1 + (uint32_t)round * 7;
+        for (uint32_t node = 0; node < nodes; node++) {
+            next_float(&random);
+            uint32_t vectors = (random >> 33) % every == 0 ? 2 + (uint32_t)(random >> 60) : 1;
+            starts[node + 1] = starts[node] + vectors;
+            if (vectors > 1) {
+                shared[shared_count++] = node;
+            }
+        }
+        uint64_t *vectors = calloc(starts[nodes] / 64 + 1, sizeof *vectors);
+        uint64_t bits[MANY / 64 + 1];
+        memset(bits, 0xff, sizeof bits);
+        for (uint32_t vector = 0; vector < starts[nodes]; vector++) {
+            next_float(&random);
+            vectors[vector / 64] |= (uint64_t)((random >> 33) % 3 == 0) << vector % 64;
+        }
+        cordwood_graph_level level = {nodes, 1, NULL};
+        cordwood_hnsw index = {.graph = {&level, 1}, .starts = starts};
+        cordwood_hnsw_filter_nodes(&index, vectors, shared, shared_count, bits);
+        for (uint32_t node = 0; node < nodes; node++) {
+            bool any = false;
+            for (uint32_t vector = starts[node]; vector < starts[node + 1]; vector++) {
+                any = any || (vectors[vector / 64] >> vector % 64 & 1);
+            }
+            CHECK((bits[node / 64] >> node % 64 & 1) == any, "node %u of %u", node, nodes);
+        }
+        CHECK(nodes % 64 == 0 || bits[nodes / 64] >> nodes % 64 == 0, "bits behind the last node");
+        free(vectors);
+    }
+}
+
 /// A graph whose edges lead where they may not is told.
 static void soundness(cordwood_graph *graph) {
     CHECK(cordwood_graph_is_sound(graph), "the graph is sound");
@@ -225,6 +318,7 @@ static void repeated_edges(const cordwood_graph_kernels *kernels, const test_row
 
 void test_graph(void) {
     uint64_t random = 21;
+    node_bits(7);
     for (int metric = CORDWOOD_L2; metric <= CORDWOOD_IP; metric++) {
         test_rows rows;
         make_rows(&rows, (cordwood_metric)metric, &random);
@@ -247,6 +341,7 @@ void test_graph(void) {
                       "variant %zu in %u parts builds another graph", index, parts);
             }
             walks(kernels, &rows, &graph, 5);
+            filtered_walks(kernels, &rows, &graph, 6);
             repeated_edges(kernels, &rows);
         }
         soundness(&graph);

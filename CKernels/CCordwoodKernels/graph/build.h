@@ -98,10 +98,11 @@ INLINE void propose_one(const chooser *chooser, uint32_t node) {
             }
         }
     }
-    uint32_t count = chooser->l2 ? walk_level(FLAVOUR_8_L2, level, build->rows, &query,
-                                              chooser->bytes, at, build->ef, build->beam, walk)
-                                 : walk_level(FLAVOUR_8_IP, level, build->rows, &query,
-                                              chooser->bytes, at, build->ef, build->beam, walk);
+    uint32_t count = chooser->l2
+                         ? walk_level(FLAVOUR_8_L2, level, build->rows, &query, chooser->bytes, at,
+                                      build->ef, build->beam, NULL, walk)
+                         : walk_level(FLAVOUR_8_IP, level, build->rows, &query, chooser->bytes, at,
+                                      build->ef, build->beam, NULL, walk);
     count = choose(chooser, walk->pool, count, build->neighbors);
     uint32_t *edges = level->edges + (size_t)node * level->degree;
     size_t place = (size_t)(node - build->first) * build->neighbors;

@@ -6,8 +6,8 @@
 
 enum { REFINED_AT_ONCE = 16, SCANNED_AT_ONCE = 64, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
 
-static bool is_allowed(const uint64_t *allowed, uint32_t vector) {
-    return !allowed || (allowed[vector / 64] >> vector % 64 & 1);
+static bool is_allowed(const cordwood_hnsw_filter *filter, uint32_t vector) {
+    return !filter || (filter->vectors[vector / 64] >> vector % 64 & 1);
 }
 
 /// The vectors of a node.
@@ -16,23 +16,55 @@ static void vectors_of(const cordwood_hnsw *index, uint32_t node, uint32_t *firs
     *last = index->starts ? index->starts[node + 1] : node + 1;
 }
 
-static bool has_allowed(const cordwood_hnsw *index, uint32_t node, const uint64_t *allowed) {
-    uint32_t first, last;
-    vectors_of(index, node, &first, &last);
-    for (; first < last; first++) {
-        if (is_allowed(allowed, first)) {
-            return true;
-        }
+static bool is_node_allowed(const cordwood_hnsw_filter *filter, uint32_t node) {
+    return !filter || (filter->nodes[node / 64] >> node % 64 & 1);
+}
+
+/// Copies `count` bits.
+static void copy_bits(const uint64_t *from, size_t from_bit, uint64_t *to, size_t to_bit,
+                      size_t count) {
+    while (count > 0) {
+        size_t shift = from_bit % 64, place = to_bit % 64;
+        size_t taken = 64 - (shift > place ? shift : place);
+        taken = taken < count ? taken : count;
+        uint64_t mask = taken == 64 ? ~0ull : (1ull << taken) - 1;
+        uint64_t bits = from[from_bit / 64] >> shift & mask;
+        to[to_bit / 64] = (to[to_bit / 64] & ~(mask << place)) | bits << place;
+        from_bit += taken;
+        to_bit += taken;
+        count -= taken;
     }
-    return false;
+}
+
+void cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
+                                const uint32_t *shared, uint32_t count, uint64_t *nodes) {
+    uint32_t node = 0, end = index->graph.levels[0].count;
+    nodes[(end - 1) / 64] = 0;
+    for (uint32_t i = 0; i <= count; i++) {
+        // Between two shared nodes each node is one vector.
+        uint32_t next = i < count ? shared[i] : end, first, last;
+        if (next > node) {
+            copy_bits(vectors, index->starts[node], nodes, node, next - node);
+        }
+        if (next == end) {
+            break;
+        }
+        uint64_t bit = 0;
+        vectors_of(index, next, &first, &last);
+        for (; first < last; first++) {
+            bit |= vectors[first / 64] >> first % 64 & 1;
+        }
+        nodes[next / 64] = (nodes[next / 64] & ~(1ull << next % 64)) | bit << next % 64;
+        node = next + 1;
+    }
 }
 
 static void offer_vectors(const cordwood_hnsw *index, cordwood_candidate candidate,
-                          const uint64_t *allowed, cordwood_topk *topk) {
+                          const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
     uint32_t first, last;
     vectors_of(index, candidate.node, &first, &last);
     for (; first < last; first++) {
-        if (is_allowed(allowed, first) && !(candidate.distance > topk->threshold)) {
+        if (is_allowed(filter, first) && !(candidate.distance > topk->threshold)) {
             cordwood_topk_push(topk, candidate.distance, index->ids[first]);
         }
     }
@@ -62,13 +94,13 @@ static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
 /// where there are exact rows.
 static void offer_pool(const cordwood_hnsw *index, const cordwood_f32_query *query,
                        cordwood_candidate *pool, uint32_t found, uint32_t refined,
-                       const uint64_t *allowed, cordwood_topk *topk) {
+                       const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
     uint32_t left = refined;
     for (uint32_t at = 0; at < found && left > 0;) {
         // Those to be offered move to the front of what is left.
         uint32_t count = 0, place = at;
         for (; place < found && count < left && count < REFINED_AT_ONCE; place++) {
-            if (!allowed || has_allowed(index, pool[place].node, allowed)) {
+            if (is_node_allowed(filter, pool[place].node)) {
                 pool[at + count++] = pool[place];
             }
         }
@@ -76,7 +108,7 @@ static void offer_pool(const cordwood_hnsw *index, const cordwood_f32_query *que
             refine(index, query, pool + at, count);
         }
         for (uint32_t i = 0; i < count; i++) {
-            offer_vectors(index, pool[at + i], allowed, topk);
+            offer_vectors(index, pool[at + i], filter, topk);
         }
         left -= count;
         at = place;
@@ -117,33 +149,50 @@ static void prepare(const cordwood_hnsw *index, const float *vector, cordwood_hn
     }
 }
 
-void cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
-                          const cordwood_hnsw_effort *effort, const uint64_t *allowed,
-                          cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
+uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
+                              const cordwood_hnsw_effort *effort,
+                              const cordwood_hnsw_filter *filter, cordwood_hnsw_scratch *scratch,
+                              cordwood_topk *topk) {
     prepared_query prepared;
     prepare(index, vector, scratch, &prepared);
     cordwood_graph_query query = {.floats = &prepared.floats, .codes = &prepared.codes};
-    uint32_t found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
-                                           effort->beam, &scratch->walk);
-    offer_pool(index, &prepared.floats, scratch->walk.pool, found, effort->refined, allowed, topk);
+    cordwood_graph_scratch *walk = &scratch->walk;
+    uint32_t found;
+    if (filter && effort->detours > 0) {
+        cordwood_graph_filter allowed = {filter->nodes, effort->detours};
+        found = cordwood_graph_search_allowed(&index->graph, &index->rows, &query, effort->ef,
+                                              effort->beam, &allowed, walk);
+    } else {
+        found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
+                                      effort->beam, walk);
+    }
+    offer_pool(index, &prepared.floats, walk->pool, found, effort->refined, filter, topk);
+    return found;
 }
 
-/// The next nodes with an allowed vector, from `*next` on; returns their number.
-static uint32_t next_nodes(const cordwood_hnsw *index, const uint64_t *allowed, uint32_t *next,
-                           uint32_t nodes[SCANNED_AT_ONCE]) {
+/// The next nodes that are allowed, from `*next` on; returns their number.
+static uint32_t next_nodes(const cordwood_hnsw *index, const cordwood_hnsw_filter *filter,
+                           uint32_t *next, uint32_t nodes[SCANNED_AT_ONCE]) {
     const uint32_t end = index->graph.levels[0].count;
     uint32_t count = 0, node = *next;
-    for (; node < end && count < SCANNED_AT_ONCE; node++) {
-        if (!allowed || has_allowed(index, node, allowed)) {
-            nodes[count++] = node;
+    while (node < end && count < SCANNED_AT_ONCE) {
+        if (filter) {
+            uint64_t bits = filter->nodes[node / 64] >> node % 64;
+            if (bits == 0) {
+                node += 64 - node % 64;
+                continue;
+            }
+            node += (uint32_t)__builtin_ctzll(bits);
         }
+        nodes[count++] = node++;
     }
-    *next = node;
+    *next = node < end ? node : end;
     return count;
 }
 
-void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const uint64_t *allowed,
-                        uint32_t refined, cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
+void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
+                        const cordwood_hnsw_filter *filter, uint32_t refined,
+                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk) {
     prepared_query query;
     prepare(index, vector, scratch, &query);
     const bool has_codes = index->rows.kind == CORDWOOD_ROW_CODES;
@@ -153,7 +202,7 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const u
     const size_t stride = is_exact ? index->exact_stride * sizeof(float) : index->rows.stride;
     cordwood_candidate *pool = scratch->walk.pool;
     uint32_t nodes[SCANNED_AT_ONCE], pooled = 0, count;
-    for (uint32_t next = 0; (count = next_nodes(index, allowed, &next, nodes)) > 0;) {
+    for (uint32_t next = 0; (count = next_nodes(index, filter, &next, nodes)) > 0;) {
         const uint8_t *addresses[SCANNED_AT_ONCE];
         float distances[SCANNED_AT_ONCE];
         for (uint32_t i = 0; i < count; i++) {
@@ -171,11 +220,11 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector, const u
             if (refined > 0) {
                 keep_nearest(pool, &pooled, refined, candidate);
             } else if (!(distances[i] > topk->threshold)) {
-                offer_vectors(index, candidate, allowed, topk);
+                offer_vectors(index, candidate, filter, topk);
             }
         }
     }
     if (refined > 0) {
-        offer_pool(index, &query.floats, pool, pooled, refined, allowed, topk);
+        offer_pool(index, &query.floats, pool, pooled, refined, filter, topk);
     }
 }

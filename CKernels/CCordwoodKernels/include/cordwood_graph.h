@@ -80,7 +80,8 @@ typedef struct cordwood_graph_scratch {
     uint32_t *touched;
     uint32_t touched_capacity;
     uint32_t touched_count;
-    /// Room for the edges of a beam: CORDWOOD_GRAPH_MAXIMUM_BEAM times the largest degree, and 16.
+    /// Room for the edges of a beam and of one detour: one more than CORDWOOD_GRAPH_MAXIMUM_BEAM
+    /// times the largest degree, and 16.
     uint32_t *nodes;
     float *distances;
     /// Counts what walks did, from whatever they were before.
@@ -100,6 +101,25 @@ typedef struct cordwood_graph_scratch {
 uint32_t cordwood_graph_search(const cordwood_graph *graph, const cordwood_graph_rows *rows,
                                const cordwood_graph_query *query, uint32_t level, uint32_t ef,
                                uint32_t beam, cordwood_graph_scratch *scratch);
+
+/// Which nodes a walk may return.
+typedef struct cordwood_graph_filter {
+    /// A bit a node.
+    const uint64_t *allowed;
+    /// Of how many forbidden neighbours of each node the neighbours are looked at.
+    uint32_t detours;
+} cordwood_graph_filter;
+
+/// As `cordwood_graph_search` on level 0 for the nodes that are allowed: the pool has no other,
+/// save perhaps the node where the walk began. Where a neighbour is forbidden its own neighbours
+/// take its place (ACORN: Patel et al., SIGMOD 2024, arXiv 2403.04871), so that no distance of a
+/// forbidden node is computed, and the walk sees as many that are allowed as one without a filter.
+/// Bound by the latency of memory as that is: a step waits for edges, for the edges of the detours,
+/// and for rows.
+uint32_t cordwood_graph_search_allowed(const cordwood_graph *graph, const cordwood_graph_rows *rows,
+                                       const cordwood_graph_query *query, uint32_t ef,
+                                       uint32_t beam, const cordwood_graph_filter *filter,
+                                       cordwood_graph_scratch *scratch);
 
 // MARK: Searching
 
@@ -130,6 +150,9 @@ typedef struct cordwood_hnsw_effort {
     uint32_t beam;
     /// How many of the nodes found, the nearest by their codes, are compared again.
     uint32_t refined;
+    /// Under a filter: how many forbidden neighbours of each node the walk goes around, keeping
+    /// allowed nodes alone; or 0 to walk over all nodes and return those that are allowed.
+    uint32_t detours;
 } cordwood_hnsw_effort;
 
 /// Memory of one search at a time, beside that of its walk.
@@ -141,19 +164,34 @@ typedef struct cordwood_hnsw_scratch {
     int8_t *components;
 } cordwood_hnsw_scratch;
 
-/// Offers to the heap the vectors near to a query of finite floats: those of the nodes that a walk
-/// finds, nearest first, until `refined` nodes were offered. With `allowed`, a bit for each vector,
-/// only vectors whose bit is set; nodes without one do not count.
-void cordwood_hnsw_search(const cordwood_hnsw *index, const float *query,
-                          const cordwood_hnsw_effort *effort, const uint64_t *allowed,
-                          cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+/// What a search may return.
+typedef struct cordwood_hnsw_filter {
+    /// A bit a vector.
+    const uint64_t *vectors;
+    /// A bit a node: whether any of its vectors has one. The same where each node is one vector.
+    const uint64_t *nodes;
+} cordwood_hnsw_filter;
 
-/// Offers every vector to the heap, or with `allowed` every vector whose bit is set. With `refined`
-/// 0 by the exact rows where there are any, and else by the rows of walks, all of which are read.
+/// Writes the bits of the nodes for those of the vectors. `shared` are the `count` nodes, in
+/// ascending order, that stand for several vectors. O(nodes / 64 + shared).
+void cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
+                                const uint32_t *shared, uint32_t count, uint64_t *nodes);
+
+/// Offers to the heap the vectors near to a query of finite floats: those of the nodes that a walk
+/// finds, nearest first, until `refined` nodes were offered. With a filter only vectors that are
+/// allowed; nodes without one do not count. Returns how many nodes are in the pool.
+uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *query,
+                              const cordwood_hnsw_effort *effort,
+                              const cordwood_hnsw_filter *filter, cordwood_hnsw_scratch *scratch,
+                              cordwood_topk *topk);
+
+/// Offers every vector to the heap, or with a filter every vector that is allowed. With `refined` 0
+/// by the exact rows where there are any, and else by the rows of walks, all of which are read.
 /// With more, all are compared by the rows of walks, and the nearest so many nodes, for which the
 /// pool has room, once more.
-void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *query, const uint64_t *allowed,
-                        uint32_t refined, cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *query,
+                        const cordwood_hnsw_filter *filter, uint32_t refined,
+                        cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
 
 // MARK: Building
 
@@ -227,6 +265,9 @@ typedef struct cordwood_graph_kernels {
     uint32_t (*search)(const cordwood_graph *, const cordwood_graph_rows *,
                        const cordwood_graph_query *, uint32_t, uint32_t, uint32_t,
                        cordwood_graph_scratch *);
+    uint32_t (*search_allowed)(const cordwood_graph *, const cordwood_graph_rows *,
+                               const cordwood_graph_query *, uint32_t, uint32_t,
+                               const cordwood_graph_filter *, cordwood_graph_scratch *);
     void (*propose)(const cordwood_graph_build *, uint32_t, uint32_t,
                     cordwood_graph_build_scratch *);
     void (*accept)(const cordwood_graph_build *, uint32_t, uint32_t,

@@ -2,9 +2,6 @@ internal import CCordwoodKernels
 internal import Synchronization
 
 extension HNSWIndex {
-    /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
-    private static let beam: UInt32 = 6
-
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
@@ -40,36 +37,26 @@ extension HNSWIndex {
         let heaps = NearestHeaps(count: queryCount, capacity: expected)
         let scratch = takeScratch(parts, ef: plan.poolCapacity)
         defer { scratches.withLock { $0.append(scratch) } }
-        (allowed?.words ?? []).withUnsafeBufferPointer { words in
-            let bits = allowed == nil ? nil : words.baseAddress
+        var search = OneSearch(
+            kernel: kernel, scratch: scratch, plan: plan, expected: expected,
+            allowedNodes: nodeCount)
+        let results = heaps.heaps
+        func searchAll() {
             for query in 0..<queryCount {
-                search(
-                    queries + query * dimensions, plan, bits, expected, kernel, scratch,
-                    heaps.heaps + query)
+                search.run(queries + query * dimensions, results + query)
             }
         }
+        if let allowed {
+            let filter = NodeFilter(allowed, self)
+            search.allowedNodes = filter.nodeCount
+            filter.withKernel {
+                search.filter = $0
+                searchAll()
+            }
+        } else {
+            searchAll()
+        }
         return heaps.sorted()
-    }
-
-    private func search(
-        _ vector: UnsafePointer<Float>, _ plan: SearchPlan, _ allowed: UnsafePointer<UInt64>?,
-        _ expected: Int, _ kernel: UnsafePointer<cordwood_hnsw>, _ scratch: SearchScratch,
-        _ heap: UnsafeMutablePointer<cordwood_topk>
-    ) {
-        switch plan {
-        case .walk(let ef, let refined):
-            var effort = cordwood_hnsw_effort(
-                ef: UInt32(ef), beam: Self.beam, refined: UInt32(refined))
-            cordwood_hnsw_search(kernel, vector, &effort, allowed, &scratch.kernel, heap)
-        case .scan(let refined):
-            cordwood_hnsw_scan(
-                kernel, vector, allowed, UInt32(refined), &scratch.kernel, heap)
-        case .exact: break
-        }
-        if Int(heap.pointee.count) < expected {
-            cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
-            cordwood_hnsw_scan(kernel, vector, allowed, 0, &scratch.kernel, heap)
-        }
     }
 
     /// The efforts that a search may ask for.
@@ -87,7 +74,7 @@ extension HNSWIndex {
             }
             guard let ef = calibration.effort(for: recall, limit: limit) else { return .exact }
             return SearchPlan(
-                ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
+                ef: ef, limit: limit, configuration.quantization, costs, allowed: allowed,
                 count: count)
         case .effort(let ef):
             guard Self.effortRange.contains(ef) else {
@@ -97,9 +84,15 @@ extension HNSWIndex {
                         + "found \(ef)")
             }
             return SearchPlan(
-                ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
+                ef: ef, limit: limit, configuration.quantization, costs, allowed: allowed,
                 count: count)
         }
+    }
+
+    private var costs: SearchCosts {
+        SearchCosts(
+            degree: 2 * configuration.neighbors,
+            rowBytes: parts?.rows.kernel.stride ?? MemoryLayout<Float>.stride * dimensions)
     }
 
     private func takeScratch(_ parts: HNSWParts, ef: Int) -> SearchScratch {
@@ -108,5 +101,46 @@ extension HNSWIndex {
             ?? SearchScratch(parts, dimensions: dimensions, ef: ef)
         scratch.makeRoom(ef: ef)
         return scratch
+    }
+}
+
+/// What the searches of one call have in common.
+private struct OneSearch {
+    /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
+    private static let beam: UInt32 = 6
+
+    let kernel: UnsafePointer<cordwood_hnsw>
+    let scratch: SearchScratch
+    let plan: SearchPlan
+    /// How many results there must be.
+    let expected: Int
+    /// How many nodes have a vector that may be returned.
+    var allowedNodes: Int
+    var filter: UnsafePointer<cordwood_hnsw_filter>?
+
+    func run(_ vector: UnsafePointer<Float>, _ heap: UnsafeMutablePointer<cordwood_topk>) {
+        switch plan {
+        case .walk(let ef, let refined, let detours):
+            var effort = cordwood_hnsw_effort(
+                ef: UInt32(ef), beam: Self.beam, refined: UInt32(refined),
+                detours: UInt32(detours))
+            let found = cordwood_hnsw_search(
+                kernel, vector, &effort, filter, &scratch.kernel, heap)
+            // A walk around what is forbidden may have ended on an island.
+            if detours > 0, Int(found) < min(ef, allowedNodes) {
+                scan(vector, refined: refined, heap)
+            }
+        case .scan(let refined): scan(vector, refined: refined, heap)
+        case .exact: break
+        }
+        if Int(heap.pointee.count) < expected { scan(vector, refined: 0, heap) }
+    }
+
+    /// Forgets what was found, and looks at everything.
+    private func scan(
+        _ vector: UnsafePointer<Float>, refined: Int, _ heap: UnsafeMutablePointer<cordwood_topk>
+    ) {
+        cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
+        cordwood_hnsw_scan(kernel, vector, filter, UInt32(refined), &scratch.kernel, heap)
     }
 }

@@ -29,6 +29,8 @@ public final class HNSWIndex: VectorIndex, @unchecked Sendable {
     let parts: HNSWParts?
     /// What searches find, as it was measured when the index was built.
     public let calibration: RecallCalibration
+    /// The nodes that stand for several vectors, in ascending order.
+    let sharedNodes: [UInt32]
     let scratches = Mutex<[SearchScratch]>([])
 
     /// An index of nothing.
@@ -40,6 +42,7 @@ public final class HNSWIndex: VectorIndex, @unchecked Sendable {
         nodeCount = 0
         kernel = nil
         parts = nil
+        sharedNodes = []
         calibration = RecallCalibration(points: [])
     }
 
@@ -54,6 +57,7 @@ public final class HNSWIndex: VectorIndex, @unchecked Sendable {
         self.calibration = calibration
         count = parts.ids.count / MemoryLayout<UInt64>.stride
         nodeCount = parts.graph.shape.counts[0]
+        sharedNodes = parts.sharedNodes(of: nodeCount)
         let kernel = UnsafeMutablePointer<cordwood_hnsw>.allocate(capacity: 1)
         kernel.initialize(
             to: cordwood_hnsw(
@@ -90,6 +94,11 @@ struct HNSWParts: Sendable {
     var ids: MemorySlice
     /// Node i has the ids from `starts[i]` up to `starts[i + 1]`; without them the i-th alone.
     var starts: MemorySlice?
+
+    func sharedNodes(of count: Int) -> [UInt32] {
+        guard let starts = starts?.pointer(to: UInt32.self) else { return [] }
+        return (0..<UInt32(count)).filter { starts[Int($0) + 1] - starts[Int($0)] > 1 }
+    }
 
     var byteCount: Int {
         graph.bytes.count + rows.bytes.count + (exact?.bytes.count ?? 0) + ids.count

@@ -59,7 +59,7 @@ struct RecallProbe: @unchecked Sendable {
             ef: ef, limit: limit, index.configuration.quantization)
         let found = index.search(
             source.floats(of: node), count: 1, limit: limit,
-            plan: .walk(ef: ef, refined: refined), allowing: nil)[0]
+            plan: .walk(ef: ef, refined: refined, detours: 0), allowing: nil)[0]
         return distances(from: node, to: found.map { Int($0.id) }).count { $0 <= farthest }
     }
 

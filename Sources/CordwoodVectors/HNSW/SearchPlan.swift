@@ -1,44 +1,74 @@
-internal import CCordwoodKernels
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
 
 /// How the vectors near to a query are looked for.
 ///
-/// A walk that may return a share of the vectors must see as many times more nodes to find as many that
-/// it may return, so its work grows as the share falls, while that of comparing all that are allowed
-/// falls with it. Where the walk is the dearer of the two, all are compared.
+/// While most vectors are allowed, a walk over all of them that keeps more in sight finds as many that
+/// are. Where fewer are, it goes around the others, looking at their neighbours in their place, which
+/// costs the lists of edges of those it goes around. Where that is dearer than comparing all that are
+/// allowed, all are compared.
 enum SearchPlan: Equatable {
     /// Compare all vectors that are allowed, exactly.
     case exact
     /// Compare the codes of all vectors that are allowed, and the nearest again.
     case scan(refined: Int)
-    case walk(ef: Int, refined: Int)
+    /// Go around up to `detours` forbidden neighbours of each node, or with 0 over them.
+    case walk(ef: Int, refined: Int, detours: Int)
 
-    /// Distances that a walk computes for each candidate that it keeps in sight: measured, about two
-    /// thirds of the lists of 2 M edges.
-    private static let distancesPerCandidate = 20
-    /// How many codes are compared one after another in the time of one that a walk has to wait for.
-    private static let scannedPerWalked = 2
     /// So many are not noticed beside the walk.
     private static let leastRefined = 16
     /// A pool is kept in order by moving what is behind a newcomer, which takes longer the larger it is.
     private static let largestPool = 1 << 13
 
     /// `allowed` of `count` vectors may be returned.
-    init(ef: Int, limit: Int, quantization: Quantization, allowed: Int, count: Int) {
+    init(
+        ef: Int, limit: Int, _ quantization: Quantization, _ costs: SearchCosts, allowed: Int,
+        count: Int
+    ) {
         let wanted = max(ef, limit)
-        // A quarter more than the share says: the allowed are not spread evenly.
-        let inSight = allowed < count ? wanted * count / max(allowed, 1) * 5 / 4 + 1 : wanted
-        let walked = inSight * Self.distancesPerCandidate * Self.scannedPerWalked
         let refined = Self.refined(ef: wanted, limit: limit, quantization)
-        if inSight <= Self.largestPool, walked <= allowed {
-            self = .walk(ef: inSight, refined: refined)
-        } else if wanted <= Self.largestPool {
-            // The order by codes is put right more generously where that is all that can go wrong.
-            self = .scan(
+        // The order by codes is put right more generously where that is all that can go wrong.
+        let scan =
+            wanted > Self.largestPool
+            ? SearchPlan.exact
+            : .scan(
                 refined: quantization == .none
                     ? wanted : Self.refined(ef: 4 * wanted, limit: wanted, quantization))
-        } else {
-            self = .exact
+        guard allowed > 0, wanted < count / 2 else {
+            self = scan
+            return
         }
+        let share = Double(allowed) / Double(count)
+        let walks: [SearchPlan] =
+            if allowed == count {
+                [.walk(ef: wanted, refined: refined, detours: 0)]
+            } else {
+                [.over(wanted, refined, share), .around(wanted, refined, share, costs)]
+                    .compactMap { $0 }
+            }
+        let cheapest = (walks + [scan]).min { costs.of($0, allowed) < costs.of($1, allowed) }
+        self = cheapest ?? scan
+    }
+
+    /// Over all nodes. As many more have to be kept in sight as are taken away; somewhat fewer, since
+    /// of more that are wanted a smaller part is missed.
+    private static func over(_ wanted: Int, _ refined: Int, _ share: Double) -> SearchPlan? {
+        let ef = Int(Double(wanted) * pow(share, -0.8)) + 1
+        return ef > largestPool ? nil : .walk(ef: ef, refined: refined, detours: 0)
+    }
+
+    /// Around those that are forbidden. Edges were chosen to lead on from all nodes, not from those
+    /// that are left, so that twice as many must be kept in sight. Where a node's neighbours' neighbours
+    /// are not enough to find one that is allowed for each of its edges, walks end on islands.
+    private static func around(
+        _ wanted: Int, _ refined: Int, _ share: Double, _ costs: SearchCosts
+    ) -> SearchPlan? {
+        let detours = Int((1 / share).rounded(.up))
+        guard detours <= costs.degree, 2 * wanted <= largestPool else { return nil }
+        return .walk(ef: 2 * wanted, refined: refined, detours: detours)
     }
 
     /// Of how many nodes among `ef` the order by codes has to be put right.
@@ -57,7 +87,37 @@ enum SearchPlan: Equatable {
         switch self {
         case .exact: 1
         case .scan(let refined): refined
-        case .walk(let ef, _): ef
+        case .walk(let ef, _, _): ef
+        }
+    }
+}
+
+/// About how long the parts of a search take, in nanoseconds; measured on graphs much larger than the
+/// caches, where a walk waits for memory and a scan is told ahead what it will read.
+struct SearchCosts {
+    private static let cacheLine = 64
+    /// Distances that a walk computes for each candidate that it keeps in sight: about two thirds of
+    /// the lists of 2 M edges.
+    private static let distancesPerCandidate = 20.0
+    private static let detour = 42.0
+
+    let degree: Int
+    private let walked: Double
+    private let scanned: Double
+
+    init(degree: Int, rowBytes: Int) {
+        let lines = Double((rowBytes + Self.cacheLine - 1) / Self.cacheLine)
+        self.degree = degree
+        walked = 18 + 1.5 * lines
+        scanned = 5 + 2.8 * lines
+    }
+
+    func of(_ plan: SearchPlan, _ allowed: Int) -> Double {
+        switch plan {
+        case .exact, .scan: Double(allowed) * scanned
+        case .walk(let ef, _, let detours):
+            Double(ef)
+                * (Double(detours) * Self.detour + Self.distancesPerCandidate * walked)
         }
     }
 }

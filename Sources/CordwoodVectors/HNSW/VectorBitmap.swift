@@ -4,12 +4,15 @@ public struct VectorBitmap: Sendable, Hashable {
 
     /// How many vectors there are.
     public let count: Int
+    /// How many bits are set. O(1).
+    public private(set) var setCount: Int
     private(set) var words: [UInt64]
 
     /// All bits alike. O(count / 64).
     public init(count: Int, repeating bit: Bool = false) {
         precondition(count >= 0, "expected 0 or more, found \(count)")
         self.count = count
+        setCount = bit ? count : 0
         words = Array(
             repeating: bit ? .max : 0, count: (count + Self.wordBits - 1) / Self.wordBits)
         // Bits behind the last stay zeros, so that equal bitmaps are equal words.
@@ -26,15 +29,9 @@ public struct VectorBitmap: Sendable, Hashable {
         }
         set {
             precondition((0..<count).contains(place), "expected 0..<\(count), found \(place)")
-            let bit: UInt64 = 1 << UInt64(place % Self.wordBits)
-            if newValue {
-                words[place / Self.wordBits] |= bit
-            } else {
-                words[place / Self.wordBits] &= ~bit
-            }
+            guard newValue != self[place] else { return }
+            words[place / Self.wordBits] ^= 1 << UInt64(place % Self.wordBits)
+            setCount += newValue ? 1 : -1
         }
     }
-
-    /// How many bits are set. O(count / 64).
-    public var setCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 }

@@ -18,7 +18,7 @@ final class WalkScratch: @unchecked Sendable {
         kernel.seen.initialize(repeating: 0, count: seenWords)
         kernel.touched_capacity = UInt32(min(Self.touchedCapacity, seenWords))
         kernel.touched = .allocate(capacity: Self.touchedCapacity)
-        let room = Int(CORDWOOD_GRAPH_MAXIMUM_BEAM) * degree + 16
+        let room = (Int(CORDWOOD_GRAPH_MAXIMUM_BEAM) + 1) * degree + 16
         kernel.nodes = .allocate(capacity: room)
         kernel.distances = .allocate(capacity: room)
         makeRoom(ef: ef)

@@ -53,10 +53,10 @@ import Testing
                 let isAllowed = { (id: UInt64) in allowed[places[id]!] }
                 let nearest = Array(ranking.lazy.filter { isAllowed($0.id) }.prefix(10))
                 for plan in [
-                    SearchPlan(
-                        ef: 60, limit: 10, quantization: quantization,
-                        allowed: allowed.setCount, count: 4000),
-                    .walk(ef: 60, refined: 40), .walk(ef: 600, refined: 40),
+                    SearchPlan.walk(ef: 60, refined: 40, detours: 0),
+                    .walk(ef: 600, refined: 40, detours: 0),
+                    .walk(ef: 60, refined: 40, detours: 1),
+                    .walk(ef: 120, refined: 40, detours: 16),
                     .scan(refined: 60), .exact,
                 ] {
                     let neighbors = try index.search(
@@ -104,14 +104,25 @@ import Testing
     }
 
     @Test func plansByWhatIsLess() {
-        func plan(_ ef: Int, allowed: Int, of count: Int, limit: Int = 10) -> SearchPlan {
+        func plan(
+            _ ef: Int, allowed: Int, of count: Int, limit: Int = 10, rowBytes: Int = 128
+        ) -> SearchPlan {
             SearchPlan(
-                ef: ef, limit: limit, quantization: .sq8, allowed: allowed, count: count)
+                ef: ef, limit: limit, .sq8, SearchCosts(degree: 32, rowBytes: rowBytes),
+                allowed: allowed, count: count)
         }
-        #expect(plan(64, allowed: 1_000_000, of: 1_000_000) == .walk(ef: 64, refined: 20))
-        #expect(plan(64, allowed: 500_000, of: 1_000_000) == .walk(ef: 161, refined: 20))
-        #expect(plan(64, allowed: 1000, of: 1_000_000) == .scan(refined: 128))
+        func walk(_ ef: Int, _ detours: Int) -> SearchPlan {
+            .walk(ef: ef, refined: 20, detours: detours)
+        }
+        let million = 1_000_000
+        #expect(plan(64, allowed: million, of: million) == walk(64, 0))
+        #expect(plan(64, allowed: 900_000, of: million) == walk(70, 0))
+        #expect(plan(64, allowed: 100_000, of: million) == walk(128, 10))
+        // Too few are left for a node's neighbours' neighbours to be among them.
+        #expect(plan(64, allowed: 300_000, of: 100 * million) == walk(6676, 0))
+        #expect(plan(64, allowed: 1000, of: million) == .scan(refined: 128))
         #expect(plan(64, allowed: 1000, of: 1000) == .scan(refined: 128))
+        #expect(plan(64, allowed: 100, of: 100) == .scan(refined: 128))
         #expect(plan(1, allowed: 1, of: 1, limit: 65_536) == .exact)
         #expect(plan(1, allowed: 0, of: 1) == .scan(refined: 20))
     }

@@ -166,7 +166,9 @@ import Testing
         for quantization in Self.quantizations {
             let index = try data.index(.cosine, .init(quantization: quantization))
             let batch = Array(data.queries.joined())
-            for plan in [SearchPlan.walk(ef: 30, refined: 18), .scan(refined: 20), .exact] {
+            for plan in [
+                SearchPlan.walk(ef: 30, refined: 18, detours: 0), .scan(refined: 20), .exact,
+            ] {
                 let found = try index.search(
                     batch: batch, limit: 9, plan: plan, allowing: nil)
                 for (query, neighbors) in zip(data.queries, found) {

@@ -62,7 +62,7 @@ extension HNSWIndex {
         let wanted = max(ef, limit)
         let refined = SearchPlan.refined(ef: wanted, limit: limit, configuration.quantization)
         return try search(
-            batch: query, limit: limit, plan: .walk(ef: wanted, refined: refined),
+            batch: query, limit: limit, plan: .walk(ef: wanted, refined: refined, detours: 0),
             allowing: allowed)[0]
     }
 
