@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cordwood_codes.h"
+#include "cordwood_elements.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -113,11 +114,12 @@ typedef struct cordwood_hnsw {
     float base;
     /// Whether queries are brought to unit length.
     bool normalizes;
-    /// What the nearest nodes are compared with again: node i's floats are at `exact + i *
-    /// exact_stride`. Null where the rows are floats, or where the distances of codes are the
-    /// result.
-    const float *exact;
+    /// What the nearest nodes are compared with again: node i's floats or halves are at `exact + i
+    /// * exact_stride` bytes. Null where the rows are floats, or where the distances of codes are
+    /// the result.
+    const uint8_t *exact;
     size_t exact_stride;
+    cordwood_element exact_element;
     /// Node i stands for the equal vectors from `starts[i]` up to `starts[i + 1]`; where `starts`
     /// is null, for vector i alone.
     const uint32_t *starts;

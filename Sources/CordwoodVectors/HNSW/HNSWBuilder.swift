@@ -97,9 +97,13 @@ public struct HNSWBuilder: ~Copyable {
                     bits: 4, metric: metric, dimensions: dimensions, rows: floats,
                     stride: dimensions, count: count))
         }
+        let exact =
+            configuration.keptBesideCodes == .none
+            ? nil : try source.exactRows(configuration.reranking)
+        var configuration = configuration
+        configuration.reranking = exact?.reranking ?? configuration.reranking
         var parts = HNSWParts(
-            graph: graph, rows: rows,
-            exact: configuration.keepsExactRows ? try source.copied() : nil,
+            graph: graph, rows: rows, exact: exact,
             ids: .copy(of: (0..<order.nodeCount).map { UInt64($0) }))
         let construction = GraphConstruction(
             graph: graph, rows: codes.kernel, configuration: configuration, threads: threads,

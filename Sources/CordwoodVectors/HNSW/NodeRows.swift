@@ -64,17 +64,16 @@ struct NodeSource: @unchecked Sendable {
         return NodeRows(codes: block(memory, stride), of: quantizer)
     }
 
-    /// The floats of each node.
+    /// The floats of each node, as what walks compare.
     func copied() throws(VectorError) -> NodeRows {
-        let stride = dimensions * MemoryLayout<Float>.stride
-        let memory = try memory(stride: stride)
-        ParallelWork.run(rowOfNode.indices, chunk: Self.chunk, threads: threads) { _, nodes in
-            for node in nodes {
-                (memory.base + node * stride).copyMemory(
-                    from: rows + Int(rowOfNode[node]) * dimensions, byteCount: stride)
-            }
-        }
-        return NodeRows(floats: block(memory, stride), dimensions: dimensions)
+        NodeRows(floats: try exactRows(.f32).bytes, dimensions: dimensions)
+    }
+
+    /// The floats of each node, or halves where they can hold them.
+    func exactRows(_ reranking: Reranking) throws(VectorError) -> ExactRows {
+        try ExactRows(
+            reranking, count: rowOfNode.count, components: dimensions, threads: threads
+        ) { floats(of: $0) }
     }
 
     private func block(_ memory: MappedMemory, _ stride: Int) -> MemorySlice {
