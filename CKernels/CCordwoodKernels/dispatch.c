@@ -143,6 +143,12 @@ void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood
     graph()->distances(quantizer, query, rows, count, distances);
 }
 
+uint32_t cordwood_code_select(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
+                              const uint8_t *rows, uint32_t count, float limit, uint32_t *places,
+                              float *distances) {
+    return graph()->select(quantizer, query, rows, count, limit, places, distances);
+}
+
 uint32_t cordwood_graph_search(const cordwood_graph *searched, const cordwood_graph_rows *rows,
                                const cordwood_graph_query *query, uint32_t level, uint32_t ef,
                                uint32_t beam, cordwood_graph_scratch *scratch) {

@@ -38,5 +38,6 @@ void test_topk(void);
 void test_f32(void);
 void test_codes(void);
 void test_elements(void);
+void test_flat(void);
 void test_graph(void);
 void test_dispatch(void);
