@@ -2,6 +2,7 @@
 // race choose the same one, so a relaxed store is enough.
 
 #include "cordwood_kernels.h"
+#include "elements/elements.h"
 #include "f32/f32.h"
 #include "graph/graph.h"
 
@@ -14,13 +15,14 @@
 static const struct {
     const cordwood_f32_kernels *f32;
     const cordwood_graph_kernels *graph;
+    const cordwood_element_kernels *elements;
 } variants[] = {
-    {&cordwood_f32_scalar, &cordwood_graph_scalar},
+    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_element_scalar},
 #if defined(__x86_64__)
-    {&cordwood_f32_avx2, &cordwood_graph_avx2},
-    {&cordwood_f32_avx512, &cordwood_graph_avx512},
+    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_element_avx2},
+    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_element_avx512},
 #elif defined(__aarch64__)
-    {&cordwood_f32_neon, &cordwood_graph_neon},
+    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_element_neon},
 #endif
 };
 
@@ -85,6 +87,20 @@ static const cordwood_graph_kernels *graph(void) {
     return kernels;
 }
 
+static const cordwood_element_kernels *elements(void) {
+    static _Atomic(const cordwood_element_kernels *) known;
+    const cordwood_element_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!kernels) {
+        size_t index = chosen();
+        while (!variants[index].elements->supported()) {
+            index--;
+        }
+        kernels = variants[index].elements;
+        atomic_store_explicit(&known, kernels, memory_order_relaxed);
+    }
+    return kernels;
+}
+
 const char *cordwood_isa(void) { return f32()->isa; }
 
 cordwood_isa_status cordwood_isa_get_status(void) {
@@ -127,6 +143,12 @@ void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood
     graph()->distances(quantizer, query, rows, count, distances);
 }
 
+uint32_t cordwood_code_select(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
+                              const uint8_t *rows, uint32_t count, float limit, uint32_t *places,
+                              float *distances) {
+    return graph()->select(quantizer, query, rows, count, limit, places, distances);
+}
+
 uint32_t cordwood_graph_search(const cordwood_graph *searched, const cordwood_graph_rows *rows,
                                const cordwood_graph_query *query, uint32_t level, uint32_t ef,
                                uint32_t beam, cordwood_graph_scratch *scratch) {
@@ -151,6 +173,32 @@ void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, ui
     graph()->accept(build, first, last, scratch);
 }
 
+static cordwood_f32_query float_query(const cordwood_element_query *query) {
+    return (cordwood_f32_query){query->query, query->dimensions, query->metric, query->base};
+}
+
+void cordwood_element_distances(const cordwood_element_query *query, const void *const *rows,
+                                size_t count, float *distances) {
+    if (query->element == CORDWOOD_F32) {
+        const cordwood_f32_query floats = float_query(query);
+        f32()->distances(&floats, (const float *const *)rows, count, distances);
+    } else {
+        elements()->distances(query, rows, count, distances);
+    }
+}
+
+void cordwood_element_scan(const cordwood_element_query *query, const cordwood_element_rows *rows,
+                           cordwood_topk *topk) {
+    if (query->element == CORDWOOD_F32) {
+        const cordwood_f32_query floats = float_query(query);
+        const cordwood_f32_rows described = {rows->rows, rows->stride / sizeof(float), rows->count,
+                                             rows->ids};
+        f32()->scan(&floats, &described, topk);
+    } else {
+        elements()->scan(query, rows, topk);
+    }
+}
+
 size_t cordwood_f32_variant_count(void) { return VARIANTS; }
 
 const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants[index].f32; }
@@ -158,3 +206,9 @@ const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants
 size_t cordwood_graph_variant_count(void) { return VARIANTS; }
 
 const cordwood_graph_kernels *cordwood_graph_variant(size_t index) { return variants[index].graph; }
+
+size_t cordwood_element_variant_count(void) { return VARIANTS; }
+
+const cordwood_element_kernels *cordwood_element_variant(size_t index) {
+    return variants[index].elements;
+}

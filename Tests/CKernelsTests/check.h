@@ -37,5 +37,7 @@ void test_checksum(void);
 void test_topk(void);
 void test_f32(void);
 void test_codes(void);
+void test_elements(void);
+void test_flat(void);
 void test_graph(void);
 void test_dispatch(void);

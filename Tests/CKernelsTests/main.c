@@ -7,6 +7,8 @@ int main(void) {
     test_topk();
     test_f32();
     test_codes();
+    test_elements();
+    test_flat();
     test_graph();
     test_dispatch();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);

@@ -72,11 +72,11 @@ static void offer_vectors(const cordwood_hnsw *index, cordwood_candidate candida
 
 /// Gives some candidates their exact distances. Their rows are asked for all at once, since each
 /// lies where no one could have foreseen.
-static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
+static void refine(const cordwood_hnsw *index, const cordwood_element_query *query,
                    cordwood_candidate *candidates, uint32_t count) {
-    const float *rows[REFINED_AT_ONCE];
+    const void *rows[REFINED_AT_ONCE];
     float distances[REFINED_AT_ONCE];
-    const size_t bytes = index->dimensions * sizeof(float);
+    const size_t bytes = cordwood_element_row_bytes(query->element, query->dimensions);
     for (uint32_t i = 0; i < count; i++) {
         rows[i] = index->exact + candidates[i].node * index->exact_stride;
         for (size_t byte = 0; byte < bytes && byte < PREFETCHED_LINES * CACHE_LINE;
@@ -84,7 +84,7 @@ static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
             __builtin_prefetch((const uint8_t *)rows[i] + byte);
         }
     }
-    cordwood_f32_distances(query, rows, count, distances);
+    cordwood_element_distances(query, rows, count, distances);
     for (uint32_t i = 0; i < count; i++) {
         candidates[i].distance = distances[i];
     }
@@ -92,7 +92,7 @@ static void refine(const cordwood_hnsw *index, const cordwood_f32_query *query,
 
 /// Offers the first `refined` candidates that have an allowed vector, at their exact distances
 /// where there are exact rows.
-static void offer_pool(const cordwood_hnsw *index, const cordwood_f32_query *query,
+static void offer_pool(const cordwood_hnsw *index, const cordwood_element_query *query,
                        cordwood_candidate *pool, uint32_t found, uint32_t refined,
                        const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
     uint32_t left = refined;
@@ -132,6 +132,8 @@ static void keep_nearest(cordwood_candidate *pool, uint32_t *count, uint32_t cap
 typedef struct {
     cordwood_f32_query floats;
     cordwood_code_query codes;
+    /// For exact rows.
+    cordwood_element_query exact;
 } prepared_query;
 
 static void prepare(const cordwood_hnsw *index, const float *vector, cordwood_hnsw_scratch *scratch,
@@ -143,6 +145,8 @@ static void prepare(const cordwood_hnsw *index, const float *vector, cordwood_hn
     }
     query->floats =
         (cordwood_f32_query){scratch->query, index->dimensions, index->metric, index->base};
+    query->exact = (cordwood_element_query){index->exact_element, scratch->query, index->dimensions,
+                                            index->metric, index->base};
     if (index->rows.kind == CORDWOOD_ROW_CODES) {
         cordwood_code_query_prepare(index->rows.quantizer, scratch->query, scratch->components,
                                     &query->codes);
@@ -166,7 +170,7 @@ uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
         found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
                                       effort->beam, walk);
     }
-    offer_pool(index, &prepared.floats, walk->pool, found, effort->refined, filter, topk);
+    offer_pool(index, &prepared.exact, walk->pool, found, effort->refined, filter, topk);
     return found;
 }
 
@@ -198,8 +202,8 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
     const bool has_codes = index->rows.kind == CORDWOOD_ROW_CODES;
     const bool by_codes = has_codes && (refined > 0 || !index->exact);
     const bool is_exact = !by_codes && index->exact;
-    const uint8_t *rows = is_exact ? (const uint8_t *)index->exact : index->rows.rows;
-    const size_t stride = is_exact ? index->exact_stride * sizeof(float) : index->rows.stride;
+    const uint8_t *rows = is_exact ? index->exact : index->rows.rows;
+    const size_t stride = is_exact ? index->exact_stride : index->rows.stride;
     cordwood_candidate *pool = scratch->walk.pool;
     uint32_t nodes[SCANNED_AT_ONCE], pooled = 0, count;
     for (uint32_t next = 0; (count = next_nodes(index, filter, &next, nodes)) > 0;) {
@@ -211,6 +215,9 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
         if (by_codes) {
             cordwood_code_distances(index->rows.quantizer, &query.codes, addresses, count,
                                     distances);
+        } else if (is_exact) {
+            cordwood_element_distances(&query.exact, (const void *const *)addresses, count,
+                                       distances);
         } else {
             cordwood_f32_distances(&query.floats, (const float *const *)addresses, count,
                                    distances);
@@ -225,6 +232,6 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
         }
     }
     if (refined > 0) {
-        offer_pool(index, &query.floats, pool, pooled, refined, filter, topk);
+        offer_pool(index, &query.exact, pool, pooled, refined, filter, topk);
     }
 }

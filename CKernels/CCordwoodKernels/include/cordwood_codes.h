@@ -73,6 +73,13 @@ void cordwood_code_query_prepare(const cordwood_quantizer *quantizer, const floa
 void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
                              const uint8_t *const *rows, size_t count, float *distances);
 
+/// Writes the numbers and distances of those among `count` rows, one behind the other, whose
+/// distance is not greater than `limit`, and returns how many there are. Bound by memory bandwidth;
+/// a distance is bit for bit that of `cordwood_code_distances`.
+uint32_t cordwood_code_select(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
+                              const uint8_t *rows, uint32_t count, float limit, uint32_t *places,
+                              float *distances);
+
 #ifdef __cplusplus
 }
 #endif

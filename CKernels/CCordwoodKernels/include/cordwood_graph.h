@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cordwood_codes.h"
+#include "cordwood_elements.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -133,11 +134,12 @@ typedef struct cordwood_hnsw {
     float base;
     /// Whether queries are brought to unit length.
     bool normalizes;
-    /// What the nearest nodes are compared with again: node i's floats are at `exact + i *
-    /// exact_stride`. Null where the rows are floats, or where the distances of codes are the
-    /// result.
-    const float *exact;
+    /// What the nearest nodes are compared with again: node i's floats or halves are at `exact + i
+    /// * exact_stride` bytes. Null where the rows are floats, or where the distances of codes are
+    /// the result.
+    const uint8_t *exact;
     size_t exact_stride;
+    cordwood_element exact_element;
     /// Node i stands for the equal vectors from `starts[i]` up to `starts[i + 1]`; where `starts`
     /// is null, for vector i alone.
     const uint32_t *starts;
@@ -262,6 +264,8 @@ typedef struct cordwood_graph_kernels {
     void (*prepare)(const cordwood_quantizer *, const float *, int8_t *, cordwood_code_query *);
     void (*distances)(const cordwood_quantizer *, const cordwood_code_query *,
                       const uint8_t *const *, size_t, float *);
+    uint32_t (*select)(const cordwood_quantizer *, const cordwood_code_query *, const uint8_t *,
+                       uint32_t, float, uint32_t *, float *);
     uint32_t (*search)(const cordwood_graph *, const cordwood_graph_rows *,
                        const cordwood_graph_query *, uint32_t, uint32_t, uint32_t,
                        cordwood_graph_scratch *);

@@ -79,27 +79,30 @@ public struct HNSWBuilder: ~Copyable {
         }
         let rowOfNode = order.starts.dropLast().map { order.vectors[Int($0)] }
         let source = NodeSource(
-            rows: floats, dimensions: dimensions, rowOfNode: rowOfNode, threads: threads)
+            rows: floats, dimensions: dimensions, rowCount: count, rowOfNode: rowOfNode,
+            threads: threads)
         let eightBits = ScalarQuantizer(
             bits: 8, metric: metric, dimensions: dimensions, rows: floats, stride: dimensions,
             count: count)
         let codes = try source.encoded(by: eightBits)
         let graph = try Graph(
             GraphShape(counts: order.levelCounts, degree: 2 * configuration.neighbors))
-        let rows: NodeRows
-        switch configuration.quantization {
-        case .none: rows = try source.copied()
-        case .sq8: rows = codes
-        case .sq4, .pq4, .pq8, .rabitq, .auto:
-            // The configuration was validated: only sq4 is left.
-            rows = try source.encoded(
-                by: ScalarQuantizer(
-                    bits: 4, metric: metric, dimensions: dimensions, rows: floats,
-                    stride: dimensions, count: count))
+        // What could be kept, the best last where there is nothing to tell by.
+        var candidates: [(Quantization, NodeRows)] = []
+        let kept =
+            configuration.quantization == .auto ? [.sq4, .sq8] : [configuration.quantization]
+        for quantization in kept {
+            candidates.append(
+                (quantization, try source.rows(quantization, eightBits: codes, metric)))
         }
+        let exact =
+            configuration.keptBesideCodes == .none
+            ? nil : try source.exactRows(configuration.reranking)
+        var configuration = configuration
+        configuration.reranking = exact?.reranking ?? configuration.reranking
+        configuration.quantization = kept[kept.count - 1]
         var parts = HNSWParts(
-            graph: graph, rows: rows,
-            exact: configuration.keepsExactRows ? try source.copied() : nil,
+            graph: graph, rows: candidates[kept.count - 1].1, exact: exact,
             ids: .copy(of: (0..<order.nodeCount).map { UInt64($0) }))
         let construction = GraphConstruction(
             graph: graph, rows: codes.kernel, configuration: configuration, threads: threads,
@@ -107,11 +110,24 @@ public struct HNSWBuilder: ~Copyable {
         let inside = order.nodeCount - RecallProbe.heldOut(of: order.nodeCount)
         var calibration = RecallCalibration(points: [])
         construction.run(through: inside) {
-            let nodes = HNSWIndex(
-                dimensions: dimensions, metric: metric, configuration: configuration,
-                parts: parts, calibration: calibration)
-            calibration = RecallProbe(index: nodes, nodeCount: inside, source: source).run()
+            var least = Double.infinity
+            for (quantization, rows) in candidates {
+                var tried = (configuration: configuration, parts: parts)
+                tried.configuration.quantization = quantization
+                tried.parts.rows = rows
+                let nodes = HNSWIndex(
+                    dimensions: dimensions, metric: metric, configuration: tried.configuration,
+                    parts: tried.parts, calibration: calibration)
+                let probe = RecallProbe(index: nodes, nodeCount: inside, source: source)
+                let found = probe.run()
+                let cost = probe.cost(found)
+                if cost < least || quantization == kept.last && least == .infinity {
+                    (least, calibration) = (cost, found)
+                    (configuration, parts) = tried
+                }
+            }
         }
+        candidates = []
         var repair = GraphRepair(
             graph, rows: codes.kernel, ef: configuration.efConstruction)
         _ = repair.run()

@@ -15,26 +15,25 @@ public struct HNSWConfiguration: Sendable, Hashable {
     public var efConstruction: Int
     /// What searches compare first.
     public var quantization: Quantization
-    /// Whether the vectors themselves are kept beside their codes, so that the nearest by their codes
-    /// are compared once more, exactly. Without them an index takes far less memory, and its recall
-    /// has a ceiling.
-    public var keepsVectors: Bool
+    /// What is kept beside codes, so that the nearest by their codes are compared once more. An index
+    /// whose vectors halves cannot hold says ``Reranking/f32`` where ``Reranking/f16`` was asked for.
+    public var reranking: Reranking
     /// The levels of the vectors follow from it and from their order: the same bytes for the same seed.
     public var seed: UInt64
 
     public init(
         neighbors: Int = 16, efConstruction: Int = 200, quantization: Quantization = .sq8,
-        keepsVectors: Bool = true, seed: UInt64 = 0
+        reranking: Reranking = .f32, seed: UInt64 = 0
     ) {
         self.neighbors = neighbors
         self.efConstruction = efConstruction
         self.quantization = quantization
-        self.keepsVectors = keepsVectors
+        self.reranking = reranking
         self.seed = seed
     }
 
-    /// Vectors beside codes; without codes walks compare the vectors anyway.
-    var keepsExactRows: Bool { keepsVectors && quantization != .none }
+    /// What is kept beside the rows of walks: without codes those are the vectors anyway.
+    var keptBesideCodes: Reranking { quantization == .none ? .none : reranking }
 
     /// Throws ``VectorError/Code/invalidConfiguration`` where a number is out of range.
     public func validate() throws(VectorError) {
@@ -45,10 +44,10 @@ public struct HNSWConfiguration: Sendable, Hashable {
                     "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
             }
         }
-        guard Self.quantizations.contains(quantization) else {
+        guard quantization == .auto || Self.quantizations.contains(quantization) else {
             throw VectorError(
                 .invalidConfiguration,
-                "quantization: expected one of \(Self.quantizations.map(\.rawValue)), "
+                "quantization: expected one of \(Self.quantizations.map(\.rawValue)) or auto, "
                     + "found \(quantization.rawValue)")
         }
         try check(neighbors, Self.neighborsRange, "neighbors")

@@ -123,7 +123,7 @@ struct HNSWDescription {
         writer.littleEndian(UInt32(dimensions))
         writer.littleEndian(metric.fileNumber)
         writer.littleEndian(configuration.quantization.fileNumber)
-        writer.littleEndian(UInt8(configuration.keepsVectors ? 1 : 0))
+        writer.littleEndian(configuration.reranking.fileNumber)
         writer.littleEndian(UInt8(0))
         writer.littleEndian(UInt32(configuration.neighbors))
         writer.littleEndian(UInt32(configuration.efConstruction))
@@ -141,7 +141,8 @@ struct HNSWDescription {
             let metric = reader.littleEndian(UInt8.self).flatMap(Metric.init(fileNumber:)),
             let quantization = reader.littleEndian(UInt8.self).flatMap(
                 Quantization.init(fileNumber:)),
-            let keeps = reader.littleEndian(UInt8.self), keeps <= 1, reader.skip(1) != nil,
+            let reranking = reader.littleEndian(UInt8.self).flatMap(Reranking.init(fileNumber:)),
+            reader.skip(1) != nil,
             let neighbors = reader.littleEndian(UInt32.self),
             let efConstruction = reader.littleEndian(UInt32.self),
             let seed = reader.littleEndian(UInt64.self),
@@ -154,7 +155,7 @@ struct HNSWDescription {
         self.metric = metric
         configuration = HNSWConfiguration(
             neighbors: Int(neighbors), efConstruction: Int(efConstruction),
-            quantization: quantization, keepsVectors: keeps == 1, seed: seed)
+            quantization: quantization, reranking: reranking, seed: seed)
         do throws(VectorError) {
             try FlatIndex.validate(dimensions: self.dimensions)
             try configuration.validate()
@@ -199,10 +200,12 @@ struct HNSWDescription {
             rows = NodeRows(
                 codes: try section("rows", nodes * quantizer.stride), of: quantizer)
         }
+        let kept = configuration.keptBesideCodes
         let exact =
-            configuration.keepsExactRows
-            ? NodeRows(
-                floats: try section("exac", nodes * dimensions * 4), dimensions: dimensions) : nil
+            kept == .none
+            ? nil
+            : ExactRows(
+                bytes: try section("exac", nodes * kept.rowBytes(dimensions)), reranking: kept)
         let starts = nodes < count ? try section("strt", 4 * (nodes + 1)) : nil
         if let starts { try check(starts, nodes) }
         return HNSWParts(

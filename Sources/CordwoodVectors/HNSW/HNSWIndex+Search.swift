@@ -89,7 +89,7 @@ extension HNSWIndex {
         }
     }
 
-    private var costs: SearchCosts {
+    var costs: SearchCosts {
         SearchCosts(
             degree: 2 * configuration.neighbors,
             rowBytes: parts?.rows.kernel.stride ?? MemoryLayout<Float>.stride * dimensions)

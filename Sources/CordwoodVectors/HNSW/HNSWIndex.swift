@@ -6,7 +6,7 @@ internal import Synchronization
 /// not change: made by an ``HNSWBuilder``.
 ///
 /// Walks compare codes of 8 or 4 bits, which are a fraction of the bytes to be fetched; the nearest
-/// vectors found are then compared exactly. Vectors that are equal share a node.
+/// vectors found are then compared by what is kept of them (``Reranking``). Vectors that are equal share a node.
 ///
 /// **Threads.** Immutable: any number of searches may run at once, each on the thread that calls it.
 public final class HNSWIndex: VectorIndex, @unchecked Sendable {
@@ -64,7 +64,9 @@ public final class HNSWIndex: VectorIndex, @unchecked Sendable {
                 graph: parts.graph.kernel, rows: parts.rows.kernel, dimensions: dimensions,
                 metric: metric.kernelMetric, base: metric.kernelBase,
                 normalizes: metric == .cosine,
-                exact: parts.exact?.bytes.pointer(to: Float.self), exact_stride: dimensions,
+                exact: parts.exact?.kernel,
+                exact_stride: parts.exact?.reranking.rowBytes(dimensions) ?? 0,
+                exact_element: parts.exact?.element ?? CORDWOOD_F32,
                 starts: parts.starts?.pointer(to: UInt32.self),
                 ids: parts.ids.pointer(to: UInt64.self)))
         self.kernel = kernel
@@ -89,7 +91,7 @@ struct HNSWParts: Sendable {
     /// What walks compare.
     var rows: NodeRows
     /// What the nearest are compared with again.
-    var exact: NodeRows?
+    var exact: ExactRows?
     /// The ids of the vectors, by node.
     var ids: MemorySlice
     /// Node i has the ids from `starts[i]` up to `starts[i + 1]`; without them the i-th alone.

@@ -38,6 +38,7 @@ struct NodeSource: @unchecked Sendable {
 
     let rows: UnsafePointer<Float>
     let dimensions: Int
+    let rowCount: Int
     /// The row of floats that belongs to each node.
     let rowOfNode: [UInt32]
     let threads: Int
@@ -45,6 +46,23 @@ struct NodeSource: @unchecked Sendable {
     /// The components of a node.
     func floats(of node: Int) -> UnsafePointer<Float> {
         rows + Int(rowOfNode[node]) * dimensions
+    }
+
+    /// What a graph keeps of each node for its walks; `eightBits` are there already.
+    func rows(
+        _ quantization: Quantization, eightBits: NodeRows, _ metric: Metric
+    ) throws(VectorError) -> NodeRows {
+        switch quantization {
+        case .none: try copied()
+        case .sq8: eightBits
+        case .sq4:
+            try encoded(
+                by: ScalarQuantizer(
+                    bits: 4, metric: metric, dimensions: dimensions, rows: rows,
+                    stride: dimensions, count: rowCount))
+        case .pq4, .pq8, .rabitq, .auto:
+            preconditionFailure("the configuration was not validated: \(quantization)")
+        }
     }
 
     /// The codes of each node.
@@ -64,17 +82,16 @@ struct NodeSource: @unchecked Sendable {
         return NodeRows(codes: block(memory, stride), of: quantizer)
     }
 
-    /// The floats of each node.
+    /// The floats of each node, as what walks compare.
     func copied() throws(VectorError) -> NodeRows {
-        let stride = dimensions * MemoryLayout<Float>.stride
-        let memory = try memory(stride: stride)
-        ParallelWork.run(rowOfNode.indices, chunk: Self.chunk, threads: threads) { _, nodes in
-            for node in nodes {
-                (memory.base + node * stride).copyMemory(
-                    from: rows + Int(rowOfNode[node]) * dimensions, byteCount: stride)
-            }
-        }
-        return NodeRows(floats: block(memory, stride), dimensions: dimensions)
+        NodeRows(floats: try exactRows(.f32).bytes, dimensions: dimensions)
+    }
+
+    /// The floats of each node, or halves where they can hold them.
+    func exactRows(_ reranking: Reranking) throws(VectorError) -> ExactRows {
+        try ExactRows(
+            reranking, count: rowOfNode.count, components: dimensions, threads: threads
+        ) { floats(of: $0) }
     }
 
     private func block(_ memory: MappedMemory, _ stride: Int) -> MemorySlice {

@@ -39,6 +39,14 @@ struct RecallProbe: @unchecked Sendable {
         return RecallCalibration(points: points)
     }
 
+    /// About how long a walk takes to find 0.95 of the neighbours; infinite where none does.
+    func cost(_ calibration: RecallCalibration) -> Double {
+        guard let ef = calibration.effort(for: 0.95, limit: RecallCalibration.neighbors) else {
+            return .infinity
+        }
+        return index.costs.of(.walk(ef: ef, refined: 0, detours: 0), 0)
+    }
+
     /// The distance of the last of the true neighbours.
     private func farthestTrue(_ node: Int) -> Float {
         let heap = NearestHeaps(count: 1, capacity: RecallCalibration.neighbors)

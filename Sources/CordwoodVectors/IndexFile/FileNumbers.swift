@@ -1,4 +1,4 @@
-// The numbers that files of indexes have for metrics and quantizations. They never change.
+// The numbers that files of indexes have for metrics, quantizations and what they are reranked by. They never change.
 
 extension Metric {
     private static let inFiles: [Metric] = [.l2, .innerProduct, .cosine]
@@ -21,6 +21,17 @@ extension Quantization {
         }
         return UInt8(number)
     }
+
+    init?(fileNumber number: UInt8) {
+        guard Self.inFiles.indices.contains(Int(number)) else { return nil }
+        self = Self.inFiles[Int(number)]
+    }
+}
+
+extension Reranking {
+    private static let inFiles: [Reranking] = [.none, .f32, .f16]
+
+    var fileNumber: UInt8 { UInt8(Self.inFiles.firstIndex(of: self)!) }
 
     init?(fileNumber number: UInt8) {
         guard Self.inFiles.indices.contains(Int(number)) else { return nil }

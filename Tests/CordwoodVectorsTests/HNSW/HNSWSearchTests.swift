@@ -48,7 +48,7 @@ import Testing
     ) throws {
         let data = ClusteredVectors(count: 1200, dimensions: 40, seed: 5)
         let index = try data.index(
-            metric, .init(quantization: quantization, keepsVectors: false))
+            metric, .init(quantization: quantization, reranking: .none))
         let whole = try data.index(metric, .init(quantization: quantization))
         #expect(index.bytesAllocated + 1200 * 40 * 4 == whole.bytesAllocated)
         let flat = try data.flatIndex(metric)
@@ -65,6 +65,53 @@ import Testing
         }
         let share = Double(hits) / Double(10 * data.queries.count)
         #expect(share > (quantization == .sq8 ? 0.9 : 0.5), "\(share)")
+    }
+
+    /// Halves find what floats find, nearly, and take half the memory.
+    @Test(arguments: Metric.allCases, [Quantization.sq8, .sq4])
+    func halvesAreNearlyAsGoodAsFloats(metric: Metric, quantization: Quantization) throws {
+        let data = ClusteredVectors(count: 1200, dimensions: 40, seed: 8)
+        let index = try data.index(metric, .init(quantization: quantization, reranking: .f16))
+        let whole = try data.index(metric, .init(quantization: quantization))
+        #expect(index.configuration.reranking == .f16)
+        #expect(index.bytesAllocated + 1200 * 40 * 2 == whole.bytesAllocated)
+        let reference = Reference(metric: metric)
+        for accuracy in [SearchAccuracy.exact, .effort(100)] {
+            let found = try data.queries.map {
+                try index.search($0, limit: 10, accuracy: accuracy)
+            }
+            let expected = try data.queries.map {
+                try whole.search($0, limit: 10, accuracy: accuracy)
+            }
+            var same = 0
+            for (query, (found, expected)) in zip(data.queries, zip(found, expected)) {
+                #expect(isSorted(found) && found.count == 10)
+                same += Set(found.map(\.id)).intersection(expected.map(\.id)).count
+                for neighbor in found {
+                    let exact = reference.distance(query, data.vectors[Int(neighbor.id)])
+                    let error = abs(Double(neighbor.distance) - exact)
+                    #expect(error < 0.002 * max(1, abs(exact)), "\(error) of \(exact)")
+                }
+            }
+            #expect(same >= 10 * data.queries.count * 97 / 100, "\(same), \(accuracy)")
+        }
+    }
+
+    /// One vector that halves cannot hold keeps all of them floats, and the index says so.
+    @Test(arguments: [[7e4, 1, 1], [-65_520, 0, 0], [1e-7, 1e-7, 1e-8]] as [[Float]])
+    func whatHalvesCannotHoldStaysFloats(vector: [Float]) throws {
+        var vectors = (0..<50).map { [Float($0), 1, 2] }
+        let asHalves = HNSWConfiguration(reranking: .f16)
+        let held = try HNSWIndex.of(vectors + [[65_504, 0.5, 0]], dimensions: 3, .l2, asHalves)
+        #expect(held.configuration.reranking == .f16)
+        #expect(try held.search([65_504, 0.5, 0], limit: 1)[0] == Neighbor(id: 50, distance: 0))
+        vectors.append(vector)
+        let index = try HNSWIndex.of(vectors, dimensions: 3, .l2, asHalves, threads: 2)
+        #expect(index.configuration.reranking == .f32)
+        #expect(try index.search(vector, limit: 1)[0] == Neighbor(id: 50, distance: 0))
+        // At unit length, halves hold it.
+        let units = try HNSWIndex.of(vectors, dimensions: 3, .cosine, asHalves)
+        #expect(units.configuration.reranking == .f16)
     }
 
     @Test(arguments: Metric.allCases, quantizations)

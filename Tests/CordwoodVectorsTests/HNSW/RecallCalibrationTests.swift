@@ -37,6 +37,37 @@ import Testing
         #expect(recall(exact, expected) == 1)
     }
 
+    /// What is chosen is what an index has that was asked for it, at any number of threads.
+    @Test func whatIsChosenIsWhatIsAskedFor() throws {
+        let data = ClusteredVectors(count: 5000, queries: 40, dimensions: 12, seed: 3)
+        func index(
+            _ quantization: Quantization, _ reranking: Reranking, threads: Int = 1
+        ) throws -> HNSWIndex {
+            try HNSWIndex.of(
+                data.vectors, dimensions: 12, .l2,
+                .init(
+                    neighbors: 8, efConstruction: 40, quantization: quantization,
+                    reranking: reranking), threads: threads)
+        }
+        // Without vectors to compare the nearest again, 4 bits are too coarse.
+        let coarse = try index(.auto, .none)
+        #expect(coarse.configuration.quantization == .sq8)
+        for reranking in [Reranking.none, .f32] {
+            let chosen = try index(.auto, reranking, threads: 2)
+            let asked = try index(chosen.configuration.quantization, reranking)
+            #expect(chosen.configuration == asked.configuration)
+            #expect(chosen.calibration.points == asked.calibration.points)
+            for query in data.queries {
+                let found = try chosen.search(query.span, limit: 10, accuracy: .effort(20))
+                #expect(try found == asked.search(query.span, limit: 10, accuracy: .effort(20)))
+            }
+        }
+        // Where nothing is measured the surer one is taken.
+        let few = try HNSWIndex.of(
+            Array(data.vectors.prefix(100)), dimensions: 12, .l2, .init(quantization: .auto))
+        #expect(few.configuration.quantization == .sq8 && few.count == 100)
+    }
+
     @Test func findsTheEffortBetweenTwo() {
         let calibration = RecallCalibration(points: [
             .init(ef: 10, recall: 0.8), .init(ef: 20, recall: 0.9), .init(ef: 40, recall: 0.9),

@@ -40,12 +40,14 @@ import Testing
     @Test(arguments: Metric.allCases, HNSWConfiguration.quantizations)
     func anIndexComesBackAsItWas(metric: Metric, quantization: Quantization) async throws {
         let storage = try await storage()
-        for (count, keeps) in [(0, true), (1, true), (300, true), (300, false)] {
+        for (count, reranking) in [
+            (0, Reranking.f32), (1, .f32), (300, .f32), (300, .none), (300, .f16),
+        ] {
             let data = ClusteredVectors(count: count, queries: 10, dimensions: 21, seed: 1)
             let vectors = data.vectors + data.vectors.prefix(count / 10)
             let index = try HNSWIndex.of(
                 vectors, dimensions: 21, metric,
-                .init(neighbors: 4, quantization: quantization, keepsVectors: keeps, seed: 9))
+                .init(neighbors: 4, quantization: quantization, reranking: reranking, seed: 9))
             try await index.save(to: path, on: storage)
             let saved = try await bytes(path, on: storage)
             for residency in [IndexResidency.memory, .mapped] {

@@ -53,7 +53,10 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "hnsw: how many near vectors are looked at to choose them.")
     var efConstruction = 200
 
-    @Flag(help: "hnsw: keep codes alone, and no vectors to compare the nearest with again.")
+    @Option(help: "What the nearest by their codes are compared with again: none, f16 or f32.")
+    var rerank = RerankName.f32
+
+    @Flag(help: "The same as --rerank none.")
     var codesOnly = false
 
     @Option(help: "Search parameters to go through, such as ef=10,20; a flat index has none.")
@@ -165,7 +168,7 @@ struct VectorsCommand: AsyncParsableCommand {
             set, metric: metric,
             configuration: HNSWConfiguration(
                 neighbors: neighbors, efConstruction: efConstruction, quantization: kept,
-                keepsVectors: !codesOnly),
+                reranking: reranking),
             threads: buildThreads, allowed)
     }
 
@@ -173,11 +176,15 @@ struct VectorsCommand: AsyncParsableCommand {
 
     private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
 
+    private var reranking: Reranking {
+        codesOnly ? .none : Reranking(rawValue: rerank.rawValue) ?? .f32
+    }
+
     var buildParameters: [(String, JSONValue)] {
         guard index == .hnsw else { return [] }
         return [
             ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
-            ("keeps_vectors", .bool(!codesOnly)),
+            ("rerank", .string(reranking.rawValue)),
         ]
     }
 }
@@ -188,6 +195,8 @@ private func product<A, B, C>(_ a: [A], _ b: [B], _ c: [C]) -> [(A, B, C)] {
 }
 
 enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, ivf, disk }
+
+enum RerankName: String, ExpressibleByArgument, CaseIterable { case none, f16, f32 }
 
 enum QuantizationName: String, ExpressibleByArgument, CaseIterable {
     case none, sq8, sq4, pq4, rabitq, auto
