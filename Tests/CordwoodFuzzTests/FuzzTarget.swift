@@ -10,7 +10,9 @@ struct FuzzTarget: Sendable {
     var name: String
     var run: @Sendable (UnsafeRawBufferPointer) -> Void
 
-    static let all = [batch, codec, segment, index, edits, state, vectors, settings, database]
+    static let all = [
+        batch, codec, segment, index, edits, state, vectors, vectorIndex, settings, database,
+    ]
 
     /// The one that `CORDWOOD_FUZZ_TARGET` names.
     static let chosen: FuzzTarget = {
