@@ -28,7 +28,7 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "flat or hnsw; ivf and disk are not in this version.")
     var index = IndexName.flat
 
-    @Option(help: "none, and with hnsw sq8 or sq4; pq4, rabitq and auto are not in this version.")
+    @Option(help: "none, sq8 or sq4; pq4, rabitq and auto are not in this version.")
     var quantization = QuantizationName.none
 
     @Option(help: "How many neighbours.")
@@ -82,10 +82,13 @@ struct VectorsCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--index \(index.rawValue): not in this version, which has flat and hnsw")
         }
-        guard quantization == .none || index == .hnsw && kept != nil else {
+        guard let kept, HNSWConfiguration.quantizations.contains(kept) else {
             throw ValidationError(
-                "--quantization \(quantization.rawValue): not in this version, where flat has none "
-                    + "and hnsw none, sq8 and sq4")
+                "--quantization \(quantization.rawValue): not in this version, which has none, sq8 "
+                    + "and sq4")
+        }
+        guard index != .flat || reranking != .none else {
+            throw ValidationError("--rerank none: a flat index compares vectors, f32 or f16")
         }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
@@ -137,7 +140,15 @@ struct VectorsCommand: AsyncParsableCommand {
     }
 
     private func makeIndex(of set: VectorSet) throws -> any IndexUnderTest {
-        guard index == .hnsw, let kept else { return try FlatUnderTest(set, metric: metric) }
+        guard let kept else { return try FlatUnderTest(set, metric: metric) }
+        guard index == .hnsw else {
+            // Vectors that may change are kept as they are.
+            if kept == .none, reranking == .f32 { return try FlatUnderTest(set, metric: metric) }
+            return try SealedFlatUnderTest(
+                set, metric: metric,
+                configuration: .init(quantization: kept, reranking: reranking),
+                threads: buildThreads)
+        }
         return try HNSWUnderTest(
             set, metric: metric,
             configuration: HNSWConfiguration(
@@ -153,7 +164,7 @@ struct VectorsCommand: AsyncParsableCommand {
     }
 
     var buildParameters: [(String, JSONValue)] {
-        guard index == .hnsw else { return [] }
+        guard index == .hnsw else { return [("rerank", .string(reranking.rawValue))] }
         return [
             ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
             ("rerank", .string(reranking.rawValue)),
