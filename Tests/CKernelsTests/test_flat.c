@@ -21,6 +21,8 @@ typedef enum {
     WITH_OUTLIER,
     /// Differences that codes cannot tell apart.
     NEARLY_EQUAL,
+    /// Steps so long that codes say little.
+    COARSE,
     LARGE,
     TINY,
     SHAPES,
@@ -41,6 +43,8 @@ static float component(row_shape shape, size_t row, size_t d, const float *cente
         return row == 77 ? 1000 * noise : center + 0.3f * noise;
     case NEARLY_EQUAL:
         return centers[d] + 1e-5f * noise + (row == 5 ? 1 : 0);
+    case COARSE:
+        return noise;
     case LARGE:
         return 1e19f * (center + noise);
     case TINY:
@@ -109,7 +113,7 @@ static flat_rows make_rows(row_shape shape, size_t dimensions, uint32_t count, u
             }
         }
     }
-    fit(&rows, bits == 4 ? 0.6f : 1);
+    fit(&rows, shape == COARSE ? 0.4f * (float)(1 << bits) : bits == 4 ? 0.6f : 1);
     rows.quantizer = (cordwood_quantizer){dimensions, bits, metric, 1, rows.centers, rows.steps};
     const size_t stride = cordwood_code_stride(&rows.quantizer);
     rows.codes = malloc(count * stride);
@@ -121,8 +125,8 @@ static flat_rows make_rows(row_shape shape, size_t dimensions, uint32_t count, u
                               rows.codes + first * stride,
                               &rows.bounds[first / CORDWOOD_FLAT_BLOCK]);
     }
-    rows.index = (cordwood_flat){.quantizer = &rows.quantizer,
-                                 .codes = rows.codes,
+    // The caller says where the quantizer is.
+    rows.index = (cordwood_flat){.codes = rows.codes,
                                  .bounds = rows.bounds,
                                  .rows = is_f16 ? (uint8_t *)rows.halves : (uint8_t *)rows.floats,
                                  .stride = rows.padded * (is_f16 ? 2 : 4),
@@ -204,6 +208,7 @@ static uint64_t search(const flat_rows *rows, const cordwood_flat *index, const 
 static void one_kind(row_shape shape, size_t dimensions, uint32_t count, uint32_t bits,
                      cordwood_metric metric, bool is_f16, uint64_t *random) {
     flat_rows rows = make_rows(shape, dimensions, count, bits, metric, is_f16, random);
+    rows.index.quantizer = &rows.quantizer;
     uint64_t *allowed = malloc((count / 64 + 1) * sizeof(uint64_t));
     uint64_t compared = search(&rows, &rows.index, NULL, 10, 4096, "all");
     if (shape == NEAR_CENTERS && count > 2000) {
@@ -281,7 +286,7 @@ static void selections(void) {
 void test_flat(void) {
     selections();
     uint64_t random = 17;
-    const size_t dimensions[] = {1, 3, 16, 50, 131, 384};
+    const size_t dimensions[] = {1, 2, 3, 16, 50, 131, 384};
     for (size_t i = 0; i < sizeof dimensions / sizeof dimensions[0]; i++) {
         for (int shape = 0; shape < SHAPES; shape++) {
             for (uint32_t bits = 4; bits <= 8; bits += 4) {

@@ -6,16 +6,12 @@ internal import CCordwoodKernels
 /// same vectors in the same order, with the same configuration, give the same index on any processor
 /// and with any number of threads. **Threads.** One caller at a time.
 public struct HNSWBuilder: ~Copyable {
-    private static let firstCapacity = 1024
-
     public let dimensions: Int
     public let metric: Metric
     public let configuration: HNSWConfiguration
-    public private(set) var count = 0
+    public var count: Int { vectors.count }
 
-    private var ids: [UInt64] = []
-    private var rows: MappedMemory
-    private var capacity: Int
+    private var vectors: StagedVectors
 
     /// An empty builder. `expectedCount` vectors need no growth, each of which copies what there is.
     /// Throws ``VectorError/Code/invalidDimensions``, ``VectorError/Code/invalidConfiguration`` or
@@ -24,11 +20,10 @@ public struct HNSWBuilder: ~Copyable {
         dimensions: Int, metric: Metric, configuration: HNSWConfiguration = .init(),
         expectedCount: Int = 0
     ) throws(VectorError) {
-        try FlatIndex.validate(dimensions: dimensions)
         try configuration.validate()
-        let capacity = max(expectedCount, Self.firstCapacity)
-        rows = try Self.memory(capacity: capacity, dimensions: dimensions)
-        self.capacity = capacity
+        vectors = try StagedVectors(
+            dimensions: dimensions, stride: dimensions, metric: metric,
+            expectedCount: expectedCount)
         self.dimensions = dimensions
         self.metric = metric
         self.configuration = configuration
@@ -40,21 +35,7 @@ public struct HNSWBuilder: ~Copyable {
     /// ``VectorError/Code/outOfMemory``; the vector is not there then. Whether an id comes twice is
     /// looked at by ``build(threads:progress:)``.
     public mutating func append(id: UInt64, vector: Span<Float>) throws(VectorError) {
-        try FlatIndex.validate(vector, dimensions: dimensions)
-        guard count < HNSWIndex.maximumCount else {
-            throw VectorError(.full, "an index holds at most \(HNSWIndex.maximumCount) vectors")
-        }
-        if count == capacity { try grow() }
-        let row = rows.bound(to: Float.self, capacity: capacity * dimensions) + count * dimensions
-        vector.withUnsafeBufferPointer { vector in
-            if metric == .cosine {
-                cordwood_f32_normalize(vector.baseAddress!, dimensions, row)
-            } else {
-                row.update(from: vector.baseAddress!, count: dimensions)
-            }
-        }
-        ids.append(id)
-        count += 1
+        try vectors.append(id: id, vector: vector, maximum: HNSWIndex.maximumCount)
     }
 
     /// Builds the index. O(n log n) distances, on `threads` threads of which the calling one is the
@@ -67,8 +48,9 @@ public struct HNSWBuilder: ~Copyable {
         threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws(VectorError) -> HNSWIndex {
         precondition(threads > 0, "expected at least one thread, found \(threads)")
-        try Self.checkUnique(ids)
-        let floats = rows.bound(to: Float.self, capacity: capacity * dimensions)
+        try vectors.checkUnique()
+        let ids = vectors.ids
+        let floats = UnsafePointer(vectors.rows)
         let order = NodeOrder(
             representatives: EqualVectors.representatives(
                 floats, stride: dimensions, dimensions: dimensions, count: count),
@@ -136,28 +118,5 @@ public struct HNSWBuilder: ~Copyable {
         return HNSWIndex(
             dimensions: dimensions, metric: metric, configuration: configuration, parts: parts,
             calibration: calibration)
-    }
-
-    private mutating func grow() throws(VectorError) {
-        let larger = try Self.memory(capacity: 2 * capacity, dimensions: dimensions)
-        larger.base.copyMemory(
-            from: rows.base, byteCount: count * dimensions * MemoryLayout<Float>.stride)
-        rows = larger
-        capacity *= 2
-    }
-
-    private static func memory(capacity: Int, dimensions: Int) throws(VectorError) -> MappedMemory {
-        let (floats, overflow) = capacity.multipliedReportingOverflow(by: dimensions)
-        guard !overflow, floats < Int.max / 8 else {
-            throw VectorError(.outOfMemory, "\(capacity) vectors of \(dimensions) dimensions")
-        }
-        return try MappedMemory(byteCount: floats * MemoryLayout<Float>.stride)
-    }
-
-    private static func checkUnique(_ ids: [UInt64]) throws(VectorError) {
-        let sorted = ids.sorted()
-        for (id, next) in zip(sorted, sorted.dropFirst()) where id == next {
-            throw VectorError(.duplicateID, "id \(id) was added more than once")
-        }
     }
 }

@@ -87,7 +87,7 @@ extension RecallCalibration {
             let ef = bytes.unsafeBytes.number(position, UInt64.self)
             let recall = Double(bitPattern: bytes.unsafeBytes.number(position + 8, UInt64.self))
             let last = points.last ?? Point(ef: 0, recall: 0)
-            guard ef > last.ef, ef <= HNSWIndex.effortRange.upperBound, recall >= last.recall,
+            guard ef > last.ef, ef <= SearchAccuracy.effortRange.upperBound, recall >= last.recall,
                 recall <= 1
             else { throw VectorError(.damaged, "section reca: recall \(recall) with ef \(ef)") }
             points.append(Point(ef: Int(ef), recall: recall))
@@ -178,39 +178,31 @@ struct HNSWDescription {
 
     /// The other sections, each as long as it has to be.
     func parts(of file: IndexFile, _ shape: GraphShape) throws(VectorError) -> HNSWParts {
-        func section(_ tag: String, _ count: Int) throws(VectorError) -> MemorySlice {
-            guard let bytes = file[tag], bytes.count == count else {
-                throw VectorError(
-                    .damaged,
-                    "section \(tag): expected \(count) bytes, found \(file[tag]?.count ?? 0)")
-            }
-            return bytes
-        }
         let nodes = shape.counts[0]
         let rows: NodeRows
         if configuration.quantization == .none {
             rows = NodeRows(
-                floats: try section("rows", nodes * dimensions * 4), dimensions: dimensions)
+                floats: try file.section("rows", nodes * dimensions * 4), dimensions: dimensions)
         } else {
             guard
                 let quantizer = ScalarQuantizer(
                     bits: configuration.quantization == .sq8 ? 8 : 4, metric: metric,
-                    dimensions: dimensions, encoded: try section("quan", 8 * dimensions))
+                    dimensions: dimensions, encoded: try file.section("quan", 8 * dimensions))
             else { throw VectorError(.damaged, "section quan: a number that is not finite") }
             rows = NodeRows(
-                codes: try section("rows", nodes * quantizer.stride), of: quantizer)
+                codes: try file.section("rows", nodes * quantizer.stride), of: quantizer)
         }
         let kept = configuration.keptBesideCodes
         let exact =
             kept == .none
             ? nil
             : ExactRows(
-                bytes: try section("exac", nodes * kept.rowBytes(dimensions)), reranking: kept)
-        let starts = nodes < count ? try section("strt", 4 * (nodes + 1)) : nil
+                bytes: try file.section("exac", nodes * kept.rowBytes(dimensions)), reranking: kept)
+        let starts = nodes < count ? try file.section("strt", 4 * (nodes + 1)) : nil
         if let starts { try check(starts, nodes) }
         return HNSWParts(
-            graph: Graph(shape, edges: try section("edge", shape.byteCount)), rows: rows,
-            exact: exact, ids: try section("ids ", 8 * count), starts: starts)
+            graph: Graph(shape, edges: try file.section("edge", shape.byteCount)), rows: rows,
+            exact: exact, ids: try file.section("ids ", 8 * count), starts: starts)
     }
 
     /// Throws unless every node has a vector, and all vectors have a node.

@@ -6,8 +6,8 @@ extension HNSWIndex {
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
     /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
-    /// An effort must be in ``effortRange``, and one below the limit counts as the limit; a recall must
-    /// be above 0 and up to 1.
+    /// An effort must be in ``SearchAccuracy/effortRange``, and one below the limit counts as the limit;
+    /// a recall must be above 0 and up to 1.
     public func search(
         batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
         allowing allowed: VectorBitmap? = nil
@@ -59,34 +59,21 @@ extension HNSWIndex {
         return heaps.sorted()
     }
 
-    /// The efforts that a search may ask for.
-    public static let effortRange = 1...1_000_000
 
     private func plan(
         _ accuracy: SearchAccuracy, limit: Int, allowed: Int
     ) throws(VectorError) -> SearchPlan {
-        switch accuracy {
-        case .exact: return .exact
-        case .recall(let recall):
-            guard recall > 0, recall <= 1 else {
-                throw VectorError(
-                    .invalidEffort, "expected a recall above 0 and up to 1, found \(recall)")
+        try accuracy.validate()
+        let effort: Int? =
+            switch accuracy {
+            case .exact: nil
+            case .effort(let ef): ef
+            case .recall(let recall): calibration.effort(for: recall, limit: limit)
             }
-            guard let ef = calibration.effort(for: recall, limit: limit) else { return .exact }
-            return SearchPlan(
-                ef: ef, limit: limit, configuration.quantization, costs, allowed: allowed,
-                count: count)
-        case .effort(let ef):
-            guard Self.effortRange.contains(ef) else {
-                throw VectorError(
-                    .invalidEffort,
-                    "expected \(Self.effortRange.lowerBound) to \(Self.effortRange.upperBound), "
-                        + "found \(ef)")
-            }
-            return SearchPlan(
-                ef: ef, limit: limit, configuration.quantization, costs, allowed: allowed,
-                count: count)
-        }
+        guard let effort else { return .exact }
+        return SearchPlan(
+            ef: effort, limit: limit, configuration.quantization, costs, allowed: allowed,
+            count: count)
     }
 
     var costs: SearchCosts {

@@ -44,6 +44,15 @@ struct IndexFile {
     /// The bytes of a section, or nil where the file has none of that tag.
     subscript(tag: String) -> MemorySlice? { sections.first { $0.tag == tag }?.bytes }
 
+    /// The bytes of a section that must be there, and so long.
+    func section(_ tag: String, _ count: Int) throws(VectorError) -> MemorySlice {
+        guard let bytes = self[tag], bytes.count == count else {
+            throw VectorError(
+                .damaged, "section \(tag): expected \(count) bytes, found \(self[tag]?.count ?? 0)")
+        }
+        return bytes
+    }
+
     // MARK: Writing
 
     /// Returns when the file and its name are durable. Throws ``VectorError/Code/storage``; a file that

@@ -6,40 +6,15 @@ import Testing
 @testable import CordwoodVectors
 
 @Suite struct HNSWFileTests {
-    private let path: StoragePath
+    private let fixture: IndexFileFixture
+    private var path: StoragePath { fixture.path }
 
-    init() throws { path = try StoragePath.root.appending("indexes").appending("first.hnsw") }
-
-    private func storage(seed: UInt64 = 1) async throws -> SimulatedStorage {
-        let storage = SimulatedStorage(seed: seed)
-        try await storage.createDirectory(path.parent)
-        try await storage.syncDirectory(.root)
-        return storage
-    }
-
-    private func bytes(_ path: StoragePath, on storage: some Storage) async throws -> [UInt8] {
-        let file = try await storage.open(path, .read)
-        let block = try await file.read(at: 0, count: try await file.size())
-        await file.close()
-        return Array(block.unsafeBytes)
-    }
-
-    private func replace(
-        _ path: StoragePath, with bytes: [UInt8], on storage: some Storage
-    ) async throws {
-        let file = try await storage.open(path, .openOrCreate)
-        try await file.truncate(to: 0)
-        if !bytes.isEmpty {
-            try await file.write(
-                [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: bytes))])], thenSync: true)
-        }
-        await file.close()
-    }
+    init() throws { fixture = try IndexFileFixture("first.hnsw") }
 
     /// Every kind of index is the same after it was saved and opened, and its file has the same bytes.
     @Test(arguments: Metric.allCases, HNSWConfiguration.quantizations)
     func anIndexComesBackAsItWas(metric: Metric, quantization: Quantization) async throws {
-        let storage = try await storage()
+        let storage = try await fixture.storage()
         for (count, reranking) in [
             (0, Reranking.f32), (1, .f32), (300, .f32), (300, .none), (300, .f16),
         ] {
@@ -49,7 +24,7 @@ import Testing
                 vectors, dimensions: 21, metric,
                 .init(neighbors: 4, quantization: quantization, reranking: reranking, seed: 9))
             try await index.save(to: path, on: storage)
-            let saved = try await bytes(path, on: storage)
+            let saved = try await fixture.bytes(path, on: storage)
             for residency in [IndexResidency.memory, .mapped] {
                 let opened = try await HNSWIndex.open(path, on: storage, residency: residency)
                 #expect(opened.count == index.count && opened.nodeCount == index.nodeCount)
@@ -65,7 +40,7 @@ import Testing
                 }
                 let again = try path.parent.appending("again.hnsw")
                 try await opened.save(to: again, on: storage)
-                #expect(try await bytes(again, on: storage) == saved)
+                #expect(try await fixture.bytes(again, on: storage) == saved)
             }
         }
     }
@@ -73,21 +48,22 @@ import Testing
     /// The bytes of one index, on every processor and in every version to come that does not change the
     /// format or the way a graph is built.
     @Test func theBytesAreAlwaysTheSame() async throws {
-        let storage = try await storage()
+        let storage = try await fixture.storage()
         var random = SeededGenerator(seed: 4)
         let vectors = (0..<900).map { _ in random.vector(18) }
-        for (quantization, expected) in [
-            (Quantization.none, 16_491_117_626_397_454_765 as UInt64),
-            (.sq8, 10_997_387_460_213_348_562), (.sq4, 9_736_258_031_251_739_832),
+        for (quantization, reranking, expected) in [
+            (Quantization.none, Reranking.f32, 16_491_117_626_397_454_765 as UInt64),
+            (.sq8, .f32, 10_997_387_460_213_348_562), (.sq4, .f32, 9_736_258_031_251_739_832),
+            (.sq8, .f16, 12_715_366_838_406_858_453),
         ] {
             let index = try HNSWIndex.of(
                 vectors, dimensions: 18, .cosine,
-                .init(neighbors: 6, efConstruction: 40, quantization: quantization), threads: 3)
+                .init(
+                    neighbors: 6, efConstruction: 40, quantization: quantization,
+                    reranking: reranking), threads: 3)
             try await index.save(to: path, on: storage)
-            let digest = try await bytes(path, on: storage).reduce(0xcbf2_9ce4_8422_2325) {
-                ($0 ^ UInt64($1)) &* 0x100_0000_01b3
-            }
-            #expect(digest == expected, "\(quantization)")
+            let saved = try await fixture.bytes(path, on: storage)
+            #expect(digest(saved) == expected, "\(quantization), \(reranking)")
         }
     }
 
@@ -102,7 +78,7 @@ import Testing
         var succeeded = false
         while !succeeded {
             k += 1
-            let storage = try await storage(seed: UInt64(k))
+            let storage = try await fixture.storage(seed: UInt64(k))
             try await old.save(to: path, on: storage)
             storage.inject(Fault(problem, at: k))
             do throws(VectorError) {
@@ -122,29 +98,29 @@ import Testing
     }
 
     @Test func aFileThatIsCutIsRefused() async throws {
-        let storage = try await storage()
+        let storage = try await fixture.storage()
         let data = ClusteredVectors(count: 40, queries: 1, dimensions: 3, seed: 3)
         try await data.index(.l2).save(to: path, on: storage)
-        let whole = try await bytes(path, on: storage)
+        let whole = try await fixture.bytes(path, on: storage)
         let lengths = [0, 1, 7, 8, 12, 31, 32, 4095, 4096, 4097, whole.count / 2, whole.count - 1]
         for length in lengths {
-            try await replace(path, with: Array(whole.prefix(length)), on: storage)
+            try await fixture.replace(path, with: Array(whole.prefix(length)), on: storage)
             for residency in [IndexResidency.memory, .mapped] {
                 await expectRefusal(path, on: storage, residency, "cut to \(length)")
             }
         }
-        try await replace(path, with: whole + [0], on: storage)
+        try await fixture.replace(path, with: whole + [0], on: storage)
         await expectRefusal(path, on: storage, .memory, "one byte more")
     }
 
     /// Each byte of a small file is changed once: the file is refused, or the byte is one of the zeros
     /// between sections that mean nothing.
     @Test func aByteThatIsFlippedIsNoticed() async throws {
-        let storage = try await storage()
+        let storage = try await fixture.storage()
         let data = ClusteredVectors(count: 12, queries: 1, dimensions: 2, seed: 3)
         try await data.index(.cosine, .init(neighbors: 2, efConstruction: 8))
             .save(to: path, on: storage)
-        let whole = try await bytes(path, on: storage)
+        let whole = try await fixture.bytes(path, on: storage)
         let file = try IndexFile(checking: MemoryBlock(copying: whole), .hnsw)
         let meaning = file.sections.map(\.bytes.range) + [0..<IndexFile.pageBytes]
         for position in whole.indices where meaning.contains(where: { $0.contains(position) }) {

@@ -10,11 +10,15 @@ protocol IndexUnderTest: Sendable {
     func search(batch: Span<Float>, limit: Int, at point: SearchPoint) throws -> [[Neighbor]]
 }
 
-/// How one search is made.
+/// How one search is made: nothing to turn, or an effort by the name that the grid has for it.
 struct SearchPoint: Sendable, Hashable {
-    var ef: Int?
+    var name: String?
+    var effort: Int?
 
-    var parameters: [(String, JSONValue)] { ef.map { [("ef", .integer($0))] } ?? [] }
+    var parameters: [(String, JSONValue)] {
+        guard let name, let effort else { return [] }
+        return [(name, .integer(effort))]
+    }
 }
 
 /// The values of `--grid`, such as `ef=10,20`.

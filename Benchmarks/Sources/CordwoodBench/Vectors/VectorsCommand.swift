@@ -25,11 +25,7 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "l2, ip or cosine.", transform: named)
     var metric: Metric
 
-    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
-    var index = IndexName.flat
-
-    @Option(help: "none, and with hnsw sq8 or sq4; pq4, rabitq and auto are not in this version.")
-    var quantization = QuantizationName.none
+    @OptionGroup var options: IndexOptions
 
     @Option(help: "How many neighbours.")
     var k = 10
@@ -38,26 +34,11 @@ struct VectorsCommand: AsyncParsableCommand {
         help: "Threads that search, or several such numbers; each batch is divided among them.")
     var threads = "1"
 
-    @Option(help: "Threads that build; a flat index needs but one.")
-    var buildThreads = 2
-
     @Option(help: "Use only the first rows of the base.")
     var limit: Int?
 
     @Option(help: "Use only the first queries.")
     var queryLimit: Int?
-
-    @Option(help: "hnsw: how many neighbours a vector chooses.")
-    var neighbors = 16
-
-    @Option(help: "hnsw: how many near vectors are looked at to choose them.")
-    var efConstruction = 200
-
-    @Option(help: "What the nearest by their codes are compared with again: none, f16 or f32.")
-    var rerank = RerankName.f32
-
-    @Flag(help: "The same as --rerank none.")
-    var codesOnly = false
 
     @Option(help: "Search parameters to go through, such as ef=10,20; a flat index has none.")
     var grid: String?
@@ -91,15 +72,6 @@ struct VectorsCommand: AsyncParsableCommand {
     var limits = false
 
     func validate() throws {
-        guard index == .flat || index == .hnsw else {
-            throw ValidationError(
-                "--index \(index.rawValue): not in this version, which has flat and hnsw")
-        }
-        guard quantization == .none || index == .hnsw && kept != nil else {
-            throw ValidationError(
-                "--quantization \(quantization.rawValue): not in this version, where flat has none "
-                    + "and hnsw none, sq8 and sq4")
-        }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
         }
@@ -107,7 +79,7 @@ struct VectorsCommand: AsyncParsableCommand {
             throw ValidationError("--modes: expected batch and single, found \(mode)")
         }
         let counts = [
-            ("--k", k), ("--threads", threadCounts.min() ?? 0), ("--build-threads", buildThreads),
+            ("--k", k), ("--threads", threadCounts.min() ?? 0),
             ("--rounds", rounds), ("--limit", limit ?? 1), ("--query-limit", queryLimit ?? 1),
             ("--hold-out", holdOut ?? 1), ("--single-queries", singleQueries ?? 1),
         ]
@@ -125,7 +97,7 @@ struct VectorsCommand: AsyncParsableCommand {
         let allowed = try allow.map { try RowFilter(path: $0, rows: set.rowCount) }
         let clock = ContinuousClock()
         let start = clock.now
-        let index = try makeIndex(of: set, allowed)
+        let index = try options.build(of: set, metric: metric, allowed)
         let buildSeconds = start.duration(to: clock.now) / .seconds(1)
         let residentBytes = Machine.residentBytes
         let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric, allowed)
@@ -158,46 +130,10 @@ struct VectorsCommand: AsyncParsableCommand {
         }
     }
 
-    private func makeIndex(
-        of set: VectorSet, _ allowed: RowFilter?
-    ) throws -> any IndexUnderTest {
-        guard index == .hnsw, let kept else {
-            return try FlatUnderTest(set, metric: metric, allowed)
-        }
-        return try HNSWUnderTest(
-            set, metric: metric,
-            configuration: HNSWConfiguration(
-                neighbors: neighbors, efConstruction: efConstruction, quantization: kept,
-                reranking: reranking),
-            threads: buildThreads, allowed)
-    }
-
     private var threadCounts: [Int] { threads.split(separator: ",").map { Int($0) ?? 0 } }
-
-    private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
-
-    private var reranking: Reranking {
-        codesOnly ? .none : Reranking(rawValue: rerank.rawValue) ?? .f32
-    }
-
-    var buildParameters: [(String, JSONValue)] {
-        guard index == .hnsw else { return [] }
-        return [
-            ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
-            ("rerank", .string(reranking.rawValue)),
-        ]
-    }
 }
 
 /// All triples, the last changing first.
 private func product<A, B, C>(_ a: [A], _ b: [B], _ c: [C]) -> [(A, B, C)] {
     a.flatMap { a in b.flatMap { b in c.map { (a, b, $0) } } }
-}
-
-enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, ivf, disk }
-
-enum RerankName: String, ExpressibleByArgument, CaseIterable { case none, f16, f32 }
-
-enum QuantizationName: String, ExpressibleByArgument, CaseIterable {
-    case none, sq8, sq4, pq4, rabitq, auto
 }

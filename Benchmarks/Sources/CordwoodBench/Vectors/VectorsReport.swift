@@ -14,15 +14,15 @@ struct VectorsReport {
     func line() -> JSONLine {
         let rate = measured.queriesPerSecond.median
         var line = JSONLine()
-        line["index"] = .string(command.index.rawValue)
-        line["quantization"] = .string(command.quantization.rawValue)
+        line["index"] = .string(command.options.index.rawValue)
+        line["quantization"] = .string(command.options.quantization.rawValue)
         line["parameters"] = .object(
             [
                 ("metric", .string(command.metric.rawValue)), ("k", .integer(command.k)),
                 ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
                 ("queries", .integer(measured.queryCount)),
-                ("build_threads", .integer(command.buildThreads)),
-            ] + command.buildParameters + measured.point.parameters)
+                ("build_threads", .integer(command.options.buildThreads)),
+            ] + command.options.parameters + measured.point.parameters)
         line["recall"] = .number(recall)
         line["qps"] = .number(rate)
         line["p50_us"] = .number(measured.calls.percentile(50))

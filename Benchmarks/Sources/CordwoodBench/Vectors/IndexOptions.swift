@@ -1,0 +1,104 @@
+import ArgumentParser
+import CordwoodVectors
+
+/// Which index is measured, and how it is built.
+struct IndexOptions: ParsableArguments {
+    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
+    var index = IndexName.flat
+
+    @Option(help: "none, sq8, sq4, or with hnsw auto.")
+    var quantization = QuantizationName.none
+
+    @Option(help: "What the nearest are compared with again: none, f16 or f32.")
+    var rerank = RerankName.f32
+
+    @Flag(help: "The same as --rerank none.")
+    var codesOnly = false
+
+    @Option(help: "Threads that build; a flat index needs but one.")
+    var buildThreads = 2
+
+    @Option(help: "hnsw: how many neighbours a vector chooses.")
+    var neighbors = 16
+
+    @Option(help: "hnsw: how many near vectors are looked at to choose them.")
+    var efConstruction = 200
+
+    /// What a search of an index takes, and what is measured where no grid says other values.
+    struct Effort: Sendable {
+        var name: String
+        var values: [Int]
+
+        static let ef = Effort(
+            name: "ef", values: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512])
+    }
+
+    func validate() throws {
+        guard index == .flat || index == .hnsw else {
+            throw ValidationError(
+                "--index \(index.rawValue): not in this version, which has flat and hnsw")
+        }
+        guard index != .flat || reranking != .none else {
+            throw ValidationError("--rerank none: a flat index compares vectors, f32 or f16")
+        }
+        guard buildThreads > 0 else {
+            throw ValidationError("--build-threads: expected 1 or more, found \(buildThreads)")
+        }
+    }
+
+    /// Adds every row of the set under its number.
+    func build(
+        of set: VectorSet, metric: Metric, _ allowed: RowFilter?
+    ) throws -> any IndexUnderTest {
+        switch index {
+        case .hnsw:
+            var builder = try HNSWBuilder(
+                dimensions: set.dimensions, metric: metric,
+                configuration: HNSWConfiguration(
+                    neighbors: neighbors, efConstruction: efConstruction,
+                    quantization: quantization.kept, reranking: reranking),
+                expectedCount: set.count)
+            try set.forEachRow { id, vector in try builder.append(id: id, vector: vector) }
+            return SealedUnderTest(
+                try builder.build(threads: buildThreads), effort: .ef, allowed)
+        case .flat:
+            // Vectors that may change are kept as they are.
+            if quantization == .none, reranking == .f32 {
+                return try FlatUnderTest(set, metric: metric, allowed)
+            }
+            var builder = try SealedFlatBuilder(
+                dimensions: set.dimensions, metric: metric,
+                configuration: .init(quantization: quantization.kept, reranking: reranking),
+                expectedCount: set.count)
+            try set.forEachRow { id, vector in try builder.append(id: id, vector: vector) }
+            return SealedUnderTest(
+                try builder.build(threads: buildThreads), effort: nil, allowed)
+        case .ivf, .disk:
+            throw BenchError("--index \(index.rawValue): not in this version")
+        }
+    }
+
+    private var reranking: Reranking {
+        codesOnly ? .none : Reranking(rawValue: rerank.rawValue) ?? .f32
+    }
+
+    /// What was asked for, for a report.
+    var parameters: [(String, JSONValue)] {
+        let rerank = [("rerank", JSONValue.string(reranking.rawValue))]
+        guard index == .hnsw else { return rerank }
+        return [
+            ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
+        ] + rerank
+    }
+}
+
+enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, ivf, disk }
+
+enum RerankName: String, ExpressibleByArgument, CaseIterable { case none, f16, f32 }
+
+enum QuantizationName: String, ExpressibleByArgument, CaseIterable {
+    case none, sq8, sq4, pq4, pq8, rabitq, auto
+
+    /// The library's name for it, which is the same.
+    var kept: Quantization { Quantization(rawValue: rawValue) ?? .none }
+}
