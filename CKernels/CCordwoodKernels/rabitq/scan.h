@@ -37,13 +37,22 @@ INLINE float sign_distance(const cordwood_rabitq *quantizer, const uint8_t *bloc
                                   float_at(block, SCALES + lane) * product);
 }
 
-/// Adds to the codes fields of `width` bits, shifted.
-INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, uint32_t shift,
-                       uint8_t *codes) {
-    const uint8_t mask = (uint8_t)((1u << width) - 1);
-    for (uint32_t k = 0; k < 8 / width; k++, codes += count) {
-        for (size_t i = 0; i < count; i++) {
-            codes[i] |= (uint8_t)((uint8_t)(fields[i] >> k * width & mask) << shift);
+/// Adds to the codes fields of `width` bits, shifted, or puts them there; eight at a time, since
+/// none leaves its byte.
+INLINE void put_codes(bool is_first, const uint8_t *fields, uint32_t width, size_t count,
+                      uint32_t shift, uint8_t *codes) {
+    const uint64_t mask = 0x0101010101010101 * ((1u << width) - 1);
+    for (size_t i = 0; i < count; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, fields + i, 8);
+        for (uint32_t k = 0; k < 8 / width; k++) {
+            uint8_t *place = codes + k * count + i;
+            uint64_t found = 0;
+            if (!is_first) {
+                memcpy(&found, place, 8);
+            }
+            found |= (eight >> k * width & mask) << shift;
+            memcpy(place, &found, 8);
         }
     }
 }
@@ -52,24 +61,24 @@ INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, uint
 /// nearest cache, since it was just scanned.
 INLINE void gather_codes(const cordwood_rabitq *quantizer, const uint8_t *block, size_t lane,
                          const uint8_t *extra, uint8_t *codes) {
-    const size_t bytes = sign_bytes(quantizer), dimensions = quantizer->dimensions;
-    uint8_t *signs = codes + dimensions;
+    const size_t bytes = sign_bytes(quantizer);
+    uint8_t *signs = codes + quantizer->dimensions;
+    const uint8_t *from = block + FACTOR_BYTES + lane;
     for (size_t i = 0; i < bytes; i++) {
-        signs[i] = block[FACTOR_BYTES + i * BLOCK + lane];
+        signs[i] = from[i * BLOCK];
     }
-    memset(codes, 0, dimensions);
     uint32_t left = quantizer->bits - 1;
-    add_fields(signs, 1, bytes, left, codes);
+    put_codes(true, signs, 1, bytes, left, codes);
     const uint8_t *fields = extra + 2 * sizeof(float);
     while (left > 0) {
         uint32_t width = field_width(left);
         left -= width;
         if (width == 4) {
-            add_fields(fields, 4, 4 * bytes, left, codes);
+            put_codes(false, fields, 4, 4 * bytes, left, codes);
         } else if (width == 2) {
-            add_fields(fields, 2, 2 * bytes, left, codes);
+            put_codes(false, fields, 2, 2 * bytes, left, codes);
         } else {
-            add_fields(fields, 1, bytes, left, codes);
+            put_codes(false, fields, 1, bytes, left, codes);
         }
         fields += width * bytes;
     }
