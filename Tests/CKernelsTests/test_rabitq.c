@@ -26,6 +26,16 @@ static double product(const float *a, const float *b, size_t count) {
     return sum;
 }
 
+/// What all shapes' bytes and estimates hash to (FNV-1a), the same on every processor.
+static const uint64_t golden = 0x560c5ff459432cff;
+static uint64_t digest = 0xcbf29ce484222325;
+
+static void add_to_digest(const void *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        digest = (digest ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
+    }
+}
+
 static float float_at(const uint8_t *bytes) {
     float value;
     memcpy(&value, bytes, sizeof value);
@@ -287,8 +297,9 @@ static bool same_results(cordwood_topk *a, cordwood_topk *b) {
 static void check_scans(const cordwood_rabitq_kernels *kernels, const coded_list *coded,
                         const float *query, cordwood_rabitq_query *prepared,
                         const cordwood_rabitq_estimate *signs, const cordwood_rabitq_estimate *full,
-                        uint64_t *random) {
+                        uint64_t seed) {
     const size_t dimensions = coded->quantizer.dimensions;
+    uint64_t state = seed, *random = &state;
     const size_t place = next_random(random) % 130, words = (place + ROWS + 63) / 64;
     uint64_t *bits = malloc(words * sizeof(uint64_t));
     for (size_t word = 0; word < words; word++) {
@@ -369,6 +380,9 @@ static void one_shape(size_t dimensions, uint32_t bits, cordwood_metric metric, 
             first = prepared;
             memcpy(firsts, estimates, sizeof firsts);
             memcpy(first_room, room, room_bytes);
+            add_to_digest(blocks, coded.block_bytes);
+            add_to_digest(extra, ROWS * coded.row_bytes);
+            add_to_digest(estimates, sizeof estimates);
         }
         CHECK(memcmp(room, first_room, compared) == 0 && same_query(&prepared, &first, bits),
               "variant %zu prepares %zu dimensions differently", index, dimensions);
@@ -384,7 +398,7 @@ static void one_shape(size_t dimensions, uint32_t bits, cordwood_metric metric, 
                       dimensions, level ? bits : 1, metric, distance, expected, off);
             }
         }
-        check_scans(kernels, &coded, query, &prepared, estimates[0], estimates[1], random);
+        check_scans(kernels, &coded, query, &prepared, estimates[0], estimates[1], *random);
     }
     free(query);
     free(first_room);
@@ -540,6 +554,7 @@ void test_rabitq(void) {
     // Sums of 16 bits would overflow.
     one_shape(2112, 1, CORDWOOD_L2, &random);
     one_shape(8192, 4, CORDWOOD_IP, &random);
+    CHECK(digest == golden, "%#llx", (unsigned long long)digest);
     largest_sums();
     odd_rows();
     unsound();

@@ -95,8 +95,8 @@ typedef struct cordwood_rabitq_query {
     /// The components in 14 bits: 128 * high + low.
     const int8_t *high;
     const int8_t *low;
-    /// Room for one row's codes.
-    uint8_t *codes;
+    /// Room for one row's signs.
+    uint8_t *signs;
     /// The query's own term, and a little less: sums of floats are rounded.
     float base;
     float base_bound;

@@ -35,9 +35,10 @@ INLINE void put_float(uint8_t *bytes, size_t index, float value) {
 /// The width of the next field when `left` bits are still to be put into fields.
 INLINE uint32_t field_width(uint32_t left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
-/// The residual, tables, halves, and a row's codes and signs.
+/// The residual, tables, halves and a row's signs. Of what is behind the halves, 64 bytes may be
+/// read.
 INLINE size_t query_room_bytes(const cordwood_rabitq *quantizer) {
-    return 12 * quantizer->dimensions;
+    return 11 * quantizer->dimensions;
 }
 
 INLINE size_t rotated_dimensions(size_t dimensions) {

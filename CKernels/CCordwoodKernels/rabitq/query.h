@@ -16,7 +16,7 @@ typedef struct {
     uint8_t *tables;
     int8_t *high;
     int8_t *low;
-    uint8_t *codes;
+    uint8_t *signs;
 } query_room;
 
 INLINE query_room room_of(const cordwood_rabitq *quantizer, uint8_t *room) {
@@ -124,7 +124,7 @@ static void prepare(const cordwood_rabitq *quantizer, const float *center, const
     const float step = fill_tables(room.residual, sign_bytes(quantizer), room.tables, &off);
     const float magnitude_sum = sum_of_lanes(magnitudes);
     query->tables = room.tables;
-    query->codes = room.codes;
+    query->signs = room.signs;
     query->scale = times * step;
     // The sum over positive signs, without the least that it can be, is that of the tables: half
     // the magnitudes more than the product with signs of one half.

@@ -2,8 +2,11 @@
 ///
 ///     block_sums(tables, signs, bytes, sums)  the sum over the tables for each row of a block
 ///     not_beyond(bounds, threshold)           a bit for each of a block's bounds that is not
-///     greater code_dots(codes, high, low, d, dots)    the sums of products with both halves of a
-///     query
+///     greater half_sums, no_sums(), totals(sums, dots)
+///                                             sums of products with both halves of a query
+///     add_fields(fields, width, count, high, low, sums)
+///                                             moves the sums up by the width, and adds a field's
+///                                             products
 #pragma once
 
 #include "query.h"
@@ -37,51 +40,32 @@ INLINE float sign_distance(const cordwood_rabitq *quantizer, const uint8_t *bloc
                                   float_at(block, SCALES + lane) * product);
 }
 
-/// Adds to the codes fields of `width` bits, shifted, or puts them there; eight at a time, since
-/// none leaves its byte.
-INLINE void put_codes(bool is_first, const uint8_t *fields, uint32_t width, size_t count,
-                      uint32_t shift, uint8_t *codes) {
-    const uint64_t mask = 0x0101010101010101 * ((1u << width) - 1);
-    for (size_t i = 0; i < count; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, fields + i, 8);
-        for (uint32_t k = 0; k < 8 / width; k++) {
-            uint8_t *place = codes + k * count + i;
-            uint64_t found = 0;
-            if (!is_first) {
-                memcpy(&found, place, 8);
-            }
-            found |= (eight >> k * width & mask) << shift;
-            memcpy(place, &found, 8);
-        }
-    }
-}
-
-/// Puts a row's codes together, one to a byte. The signs are read from the block, which is in the
-/// nearest cache, since it was just scanned.
-INLINE void gather_codes(const cordwood_rabitq *quantizer, const uint8_t *block, size_t lane,
-                         const uint8_t *extra, uint8_t *codes) {
+/// The sums of a row's codes' products with both halves of the query, which are never put together:
+/// field by field, each time with what was there before moved up. The signs are read from the
+/// block, which is in the nearest cache, since it was just scanned.
+INLINE void code_dots(const cordwood_rabitq *quantizer, const uint8_t *block, size_t lane,
+                      const uint8_t *extra, const cordwood_rabitq_query *query, int32_t dots[2]) {
     const size_t bytes = sign_bytes(quantizer);
-    uint8_t *signs = codes + quantizer->dimensions;
     const uint8_t *from = block + FACTOR_BYTES + lane;
     for (size_t i = 0; i < bytes; i++) {
-        signs[i] = from[i * BLOCK];
+        query->signs[i] = from[i * BLOCK];
     }
-    uint32_t left = quantizer->bits - 1;
-    put_codes(true, signs, 1, bytes, left, codes);
+    half_sums sums = no_sums();
+    add_fields(query->signs, 1, bytes, query->high, query->low, &sums);
     const uint8_t *fields = extra + 2 * sizeof(float);
-    while (left > 0) {
-        uint32_t width = field_width(left);
+    for (uint32_t left = quantizer->bits - 1; left > 0;) {
+        const uint32_t width = field_width(left);
         left -= width;
         if (width == 4) {
-            put_codes(false, fields, 4, 4 * bytes, left, codes);
+            add_fields(fields, 4, 4 * bytes, query->high, query->low, &sums);
         } else if (width == 2) {
-            put_codes(false, fields, 2, 2 * bytes, left, codes);
+            add_fields(fields, 2, 2 * bytes, query->high, query->low, &sums);
         } else {
-            put_codes(false, fields, 1, bytes, left, codes);
+            add_fields(fields, 1, bytes, query->high, query->low, &sums);
         }
         fields += width * bytes;
     }
+    totals(&sums, dots);
 }
 
 /// By all bits of a row.
@@ -89,9 +73,8 @@ INLINE cordwood_rabitq_estimate full_estimate(const cordwood_rabitq *quantizer,
                                               const uint8_t *block, size_t lane,
                                               const uint8_t *extra,
                                               const cordwood_rabitq_query *query) {
-    gather_codes(quantizer, block, lane, extra, query->codes);
     int32_t dots[2];
-    code_dots(query->codes, query->high, query->low, quantizer->dimensions, dots);
+    code_dots(quantizer, block, lane, extra, query, dots);
     int64_t sum = (int64_t)dots[0] * 128 + dots[1];
     float product = float_at(extra, 0) * (query->unit * (float)(2 * sum - query->sum_shift));
     float term = float_at(block, TERMS + lane);

@@ -59,11 +59,41 @@ INLINE uint32_t not_beyond(const float bounds[BLOCK], float threshold) {
     return mask;
 }
 
-/// The query's halves are at most 64, so that two products of theirs and codes fit 16 bits.
-INLINE __m256i add_code_products(__m256i sum, __m256i codes, const int8_t *half) {
+typedef struct {
+    __m256i high, low;
+} half_sums;
+
+INLINE half_sums no_sums(void) {
+    return (half_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+/// The query's halves are at most 64, so that two of their products fit 16 bits.
+INLINE __m256i add_products(__m256i sum, __m256i fields, const int8_t *half) {
     __m256i products =
-        _mm256_maddubs_epi16(codes, _mm256_loadu_si256((const __m256i *)(const void *)half));
+        _mm256_maddubs_epi16(fields, _mm256_loadu_si256((const __m256i *)(const void *)half));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+}
+
+INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, const int8_t *high,
+                       const int8_t *low, half_sums *sums) {
+    const __m256i mask = _mm256_set1_epi8((char)((1 << width) - 1));
+    __m256i highs = _mm256_slli_epi32(sums->high, (int)width);
+    __m256i lows = _mm256_slli_epi32(sums->low, (int)width);
+    for (size_t i = 0; i < count; i += 32) {
+        // What is behind the last is zeros here, so that it does not matter what the query has
+        // there.
+        const int64_t left = (int64_t)(count - i) / 8;
+        const __m256i present =
+            _mm256_cmpgt_epi64(_mm256_set1_epi64x(left), _mm256_setr_epi64x(0, 1, 2, 3));
+        __m256i bytes =
+            _mm256_maskload_epi64((const long long *)(const void *)(fields + i), present);
+        for (uint32_t k = 0; k < 8 / width; k++) {
+            __m256i found = _mm256_and_si256(_mm256_srli_epi16(bytes, (int)(k * width)), mask);
+            highs = add_products(highs, found, high + k * count + i);
+            lows = add_products(lows, found, low + k * count + i);
+        }
+    }
+    *sums = (half_sums){highs, lows};
 }
 
 INLINE int32_t sum_of_eight(__m256i eight) {
@@ -72,14 +102,7 @@ INLINE int32_t sum_of_eight(__m256i eight) {
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
 
-INLINE void code_dots(const uint8_t *codes, const int8_t *high, const int8_t *low,
-                      size_t dimensions, int32_t dots[2]) {
-    __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (size_t d = 0; d < dimensions; d += 32) {
-        __m256i part = _mm256_loadu_si256((const __m256i *)(const void *)(codes + d));
-        sums[0] = add_code_products(sums[0], part, high + d);
-        sums[1] = add_code_products(sums[1], part, low + d);
-    }
-    dots[0] = sum_of_eight(sums[0]);
-    dots[1] = sum_of_eight(sums[1]);
+INLINE void totals(const half_sums *sums, int32_t dots[2]) {
+    dots[0] = sum_of_eight(sums->high);
+    dots[1] = sum_of_eight(sums->low);
 }

@@ -56,14 +56,38 @@ INLINE uint32_t not_beyond(const float bounds[BLOCK], float threshold) {
            (uint32_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(bounds + 16), limit, _CMP_NGT_UQ) << 16;
 }
 
-INLINE void code_dots(const uint8_t *codes, const int8_t *high, const int8_t *low,
-                      size_t dimensions, int32_t dots[2]) {
-    __m512i sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    for (size_t d = 0; d < dimensions; d += 64) {
-        __m512i part = _mm512_loadu_si512(codes + d);
-        sums[0] = _mm512_dpbusd_epi32(sums[0], part, _mm512_loadu_si512(high + d));
-        sums[1] = _mm512_dpbusd_epi32(sums[1], part, _mm512_loadu_si512(low + d));
+typedef struct {
+    __m512i high, low;
+} half_sums;
+
+INLINE half_sums no_sums(void) {
+    return (half_sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+
+/// Two sums of each half, since a sum waits four or five clocks for the one before it.
+INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, const int8_t *high,
+                       const int8_t *low, half_sums *sums) {
+    const __m512i mask = _mm512_set1_epi8((char)((1 << width) - 1));
+    __m512i highs[2] = {_mm512_slli_epi32(sums->high, width), _mm512_setzero_si512()};
+    __m512i lows[2] = {_mm512_slli_epi32(sums->low, width), _mm512_setzero_si512()};
+    for (size_t i = 0; i < count; i += 64) {
+        // What is behind the last is zeros here, so that it does not matter what the query has
+        // there.
+        const __mmask64 present =
+            count - i < 64 ? ((__mmask64)1 << (count - i)) - 1 : ~(__mmask64)0;
+        __m512i bytes = _mm512_maskz_loadu_epi8(present, fields + i);
+        for (uint32_t k = 0; k < 8 / width; k++) {
+            __m512i found = _mm512_and_si512(_mm512_srli_epi16(bytes, k * width), mask);
+            const size_t at = k * count + i;
+            highs[k % 2] = _mm512_dpbusd_epi32(highs[k % 2], found, _mm512_loadu_si512(high + at));
+            lows[k % 2] = _mm512_dpbusd_epi32(lows[k % 2], found, _mm512_loadu_si512(low + at));
+        }
     }
-    dots[0] = _mm512_reduce_add_epi32(sums[0]);
-    dots[1] = _mm512_reduce_add_epi32(sums[1]);
+    sums->high = _mm512_add_epi32(highs[0], highs[1]);
+    sums->low = _mm512_add_epi32(lows[0], lows[1]);
+}
+
+INLINE void totals(const half_sums *sums, int32_t dots[2]) {
+    dots[0] = _mm512_reduce_add_epi32(sums->high);
+    dots[1] = _mm512_reduce_add_epi32(sums->low);
 }

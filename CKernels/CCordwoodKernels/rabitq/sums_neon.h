@@ -46,23 +46,36 @@ INLINE uint32_t not_beyond(const float bounds[BLOCK], float threshold) {
     return mask;
 }
 
-/// The query's halves are at most 64, so that two products of theirs and codes fit 16 bits.
-INLINE int32x4_t add_code_products(int32x4_t sum, uint8x16_t codes, const int8_t *half) {
-    int8x16_t numbers = vld1q_s8(half);
-    int16x8_t front = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(codes))),
-                                vmovl_s8(vget_low_s8(numbers)));
-    int16x8_t back = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(codes)), vmovl_high_s8(numbers));
-    return vpadalq_s16(vpadalq_s16(sum, front), back);
+typedef struct {
+    int32x4_t high, low;
+} half_sums;
+
+INLINE half_sums no_sums(void) { return (half_sums){vdupq_n_s32(0), vdupq_n_s32(0)}; }
+
+/// The query's halves are at most 64, so that products of theirs and fields fit 16 bits.
+INLINE int32x4_t add_products(int32x4_t sum, uint8x8_t fields, const int8_t *half) {
+    int16x8_t numbers = vreinterpretq_s16_u16(vmovl_u8(fields));
+    return vpadalq_s16(sum, vmulq_s16(numbers, vmovl_s8(vld1_s8(half))));
 }
 
-INLINE void code_dots(const uint8_t *codes, const int8_t *high, const int8_t *low,
-                      size_t dimensions, int32_t dots[2]) {
-    int32x4_t sums[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
-    for (size_t d = 0; d < dimensions; d += 16) {
-        uint8x16_t part = vld1q_u8(codes + d);
-        sums[0] = add_code_products(sums[0], part, high + d);
-        sums[1] = add_code_products(sums[1], part, low + d);
+INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, const int8_t *high,
+                       const int8_t *low, half_sums *sums) {
+    const uint8x8_t mask = vdup_n_u8((uint8_t)((1 << width) - 1));
+    const int32x4_t up = vdupq_n_s32((int32_t)width);
+    int32x4_t highs = vshlq_s32(sums->high, up), lows = vshlq_s32(sums->low, up);
+    for (size_t i = 0; i < count; i += 8) {
+        uint8x8_t bytes = vld1_u8(fields + i);
+        for (uint32_t k = 0; k < 8 / width; k++) {
+            uint8x8_t found =
+                vand_u8(vshl_u8(bytes, vdup_n_s8((int8_t) - (int32_t)(k * width))), mask);
+            highs = add_products(highs, found, high + k * count + i);
+            lows = add_products(lows, found, low + k * count + i);
+        }
     }
-    dots[0] = vaddvq_s32(sums[0]);
-    dots[1] = vaddvq_s32(sums[1]);
+    *sums = (half_sums){highs, lows};
+}
+
+INLINE void totals(const half_sums *sums, int32_t dots[2]) {
+    dots[0] = vaddvq_s32(sums->high);
+    dots[1] = vaddvq_s32(sums->low);
 }

@@ -21,13 +21,26 @@ INLINE uint32_t not_beyond(const float bounds[BLOCK], float threshold) {
     return mask;
 }
 
-INLINE void code_dots(const uint8_t *codes, const int8_t *high, const int8_t *low,
-                      size_t dimensions, int32_t dots[2]) {
-    int32_t sums[2] = {0, 0};
-    for (size_t d = 0; d < dimensions; d++) {
-        sums[0] += codes[d] * high[d];
-        sums[1] += codes[d] * low[d];
+typedef struct {
+    int32_t high, low;
+} half_sums;
+
+INLINE half_sums no_sums(void) { return (half_sums){0, 0}; }
+
+INLINE void add_fields(const uint8_t *fields, uint32_t width, size_t count, const int8_t *high,
+                       const int8_t *low, half_sums *sums) {
+    sums->high *= 1 << width;
+    sums->low *= 1 << width;
+    for (uint32_t k = 0; k < 8 / width; k++, high += count, low += count) {
+        for (size_t i = 0; i < count; i++) {
+            int32_t field = fields[i] >> k * width & ((1 << width) - 1);
+            sums->high += field * high[i];
+            sums->low += field * low[i];
+        }
     }
-    dots[0] = sums[0];
-    dots[1] = sums[1];
+}
+
+INLINE void totals(const half_sums *sums, int32_t dots[2]) {
+    dots[0] = sums->high;
+    dots[1] = sums->low;
 }
