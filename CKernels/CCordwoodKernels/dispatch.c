@@ -4,6 +4,7 @@
 #include "cordwood_kernels.h"
 #include "f32/f32.h"
 #include "graph/graph.h"
+#include "pq/pq.h"
 #include "rabitq/rabitq.h"
 
 #include <stdatomic.h>
@@ -15,14 +16,15 @@
 static const struct {
     const cordwood_f32_kernels *f32;
     const cordwood_graph_kernels *graph;
+    const cordwood_pq_kernels *pq;
     const cordwood_rabitq_kernels *rabitq;
 } variants[] = {
-    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_rabitq_scalar},
+    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_pq_scalar, &cordwood_rabitq_scalar},
 #if defined(__x86_64__)
-    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_rabitq_avx2},
-    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_rabitq_avx512},
+    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_pq_avx2, &cordwood_rabitq_avx2},
+    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_pq_avx512, &cordwood_rabitq_avx512},
 #elif defined(__aarch64__)
-    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_rabitq_neon},
+    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_pq_neon, &cordwood_rabitq_neon},
 #endif
 };
 
@@ -82,6 +84,20 @@ static const cordwood_graph_kernels *graph(void) {
             index--;
         }
         kernels = variants[index].graph;
+        atomic_store_explicit(&known, kernels, memory_order_relaxed);
+    }
+    return kernels;
+}
+
+static const cordwood_pq_kernels *pq(void) {
+    static _Atomic(const cordwood_pq_kernels *) known;
+    const cordwood_pq_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!kernels) {
+        size_t index = chosen();
+        while (!variants[index].pq->supported()) {
+            index--;
+        }
+        kernels = variants[index].pq;
         atomic_store_explicit(&known, kernels, memory_order_relaxed);
     }
     return kernels;
@@ -159,6 +175,32 @@ void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, ui
     graph()->accept(build, first, last, scratch);
 }
 
+void cordwood_pq_encode(const cordwood_pq *quantizer, const float *rows, size_t stride,
+                        size_t count, const float *center, uint8_t *blocks) {
+    pq()->encode(quantizer, rows, stride, count, center, blocks);
+}
+
+void cordwood_pq_query_prepare(const cordwood_pq *quantizer, const float *vector, float factor,
+                               float *floats, uint8_t *bytes, cordwood_pq_query *query) {
+    pq()->prepare(quantizer, vector, factor, floats, bytes, query);
+}
+
+void cordwood_pq_scan(const cordwood_pq_query *query, const cordwood_pq_rows *rows,
+                      cordwood_shortlist *list) {
+    pq()->scan(query, rows, list);
+}
+
+void cordwood_pq_train(const cordwood_pq *quantizer, size_t group, const float *rows, size_t stride,
+                       size_t count, double *sums, uint32_t *counts) {
+    pq()->train(quantizer, group, rows, stride, count, sums, counts);
+}
+
+void cordwood_nearest_columns(const float *products, size_t rows, size_t columns,
+                              const float *terms, uint32_t first, float *values,
+                              uint32_t *numbers) {
+    pq()->nearest(products, rows, columns, terms, first, values, numbers);
+}
+
 void cordwood_rotate(const cordwood_rotation *rotation, const float *vector, float *rotated) {
     rabitq()->rotate(rotation, vector, rotated);
 }
@@ -192,6 +234,10 @@ const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants
 size_t cordwood_graph_variant_count(void) { return VARIANTS; }
 
 const cordwood_graph_kernels *cordwood_graph_variant(size_t index) { return variants[index].graph; }
+
+size_t cordwood_pq_variant_count(void) { return VARIANTS; }
+
+const cordwood_pq_kernels *cordwood_pq_variant(size_t index) { return variants[index].pq; }
 
 size_t cordwood_rabitq_variant_count(void) { return VARIANTS; }
 
