@@ -21,6 +21,8 @@ enum { CORDWOOD_ROTATION_ROUNDS = 4, CORDWOOD_ROTATION_MULTIPLE = 64 };
 /// which a product with a matrix would not.
 typedef struct cordwood_rotation {
     size_t dimensions;
+    /// What is taken from every vector first, or null for nothing.
+    const float *origin;
     /// CORDWOOD_ROTATION_ROUNDS times `cordwood_rotation_dimensions` numbers.
     const float *factors;
 } cordwood_rotation;
@@ -32,7 +34,7 @@ size_t cordwood_rotation_dimensions(size_t dimensions);
 /// Writes the factors that belong to a seed.
 void cordwood_rotation_make(uint64_t seed, size_t dimensions, float *factors);
 
-/// Writes a vector's rotation. O(dimensions * log(dimensions)).
+/// Writes the rotation of a vector's difference from the origin. O(dimensions * log(dimensions)).
 void cordwood_rotate(const cordwood_rotation *rotation, const float *vector, float *rotated);
 
 // MARK: Codes

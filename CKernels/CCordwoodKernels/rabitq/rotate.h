@@ -33,7 +33,9 @@ INLINE void hadamard(float *values, size_t count) {
 
 static void rotate(const cordwood_rotation *rotation, const float *vector, float *rotated) {
     const size_t count = rotated_dimensions(rotation->dimensions), power = transformed(count);
-    memcpy(rotated, vector, rotation->dimensions * sizeof(float));
+    for (size_t i = 0; i < rotation->dimensions; i++) {
+        rotated[i] = rotation->origin ? vector[i] - rotation->origin[i] : vector[i];
+    }
     memset(rotated + rotation->dimensions, 0, (count - rotation->dimensions) * sizeof(float));
     for (size_t round = 0; round < CORDWOOD_ROTATION_ROUNDS; round++) {
         const float *factors = rotation->factors + round * count;

@@ -7,13 +7,16 @@ extension IVFCodes {
 
     /// Encodes all lists of vectors, or returns nil where they are kept as they are.
     static func encoding(
-        _ source: IVFSource, _ lists: IVFLists, as quantization: Quantization, groupWidth: Int?
+        _ source: IVFSource, _ lists: IVFLists, by configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes? {
-        switch quantization {
+        switch configuration.quantization {
         case .none: return nil
-        case .pq4: return try blocks(source, lists, bits: 4, width: groupWidth ?? 2)
-        case .pq8: return try blocks(source, lists, bits: 8, width: groupWidth ?? 4)
-        case .sq8, .sq4, .rabitq, .auto:
+        case .pq4:
+            return try blocks(source, lists, bits: 4, width: configuration.groupWidth ?? 2)
+        case .pq8:
+            return try blocks(source, lists, bits: 8, width: configuration.groupWidth ?? 4)
+        case .rabitq: return try signs(source, lists, configuration)
+        case .sq8, .sq4, .auto:
             // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
             return try rows(source, lists)
         }
@@ -44,6 +47,20 @@ extension IVFCodes {
         return IVFCodes(
             quantizer: .scalar(quantizer),
             bytes: MemorySlice(memory.block(count: stride * source.count)))
+    }
+
+    private static func signs(
+        _ source: IVFSource, _ lists: IVFLists, _ configuration: IVFConfiguration
+    ) throws(VectorError) -> IVFCodes {
+        let quantizer = RaBitQuantizer(
+            RaBitQConfiguration(bits: configuration.rabitqBits, seed: configuration.seed),
+            metric: source.metric, dimensions: source.dimensions, rows: source.rows,
+            stride: source.dimensions, count: source.count)
+        let codes = try RaBitQCodes(
+            quantizer, rows: source.rows, stride: source.dimensions, order: source.order,
+            starts: lists.allStarts, centroids: lists.centroids.pointer(to: Float.self)!,
+            threads: source.threads)
+        return IVFCodes(quantizer: .rabitq(codes), bytes: codes.blocks)
     }
 
     private static func blocks(

@@ -16,7 +16,7 @@ final class RaBitQCodes: @unchecked Sendable {
     /// Each row's other bits, by place.
     let extra: MemorySlice
     /// Each list's center, rotated.
-    private let centers: AlignedFloats
+    let centers: AlignedFloats
     /// Where each list's blocks are.
     private let blockStarts: [Int]
 
@@ -96,11 +96,9 @@ final class RaBitQCodes: @unchecked Sendable {
         blockStarts = Self.blockStarts(quantizer, starts)
         let width = quantizer.rotation.rotatedDimensions
         centers = AlignedFloats(count: (starts.count - 1) * width)
-        let scratch = AlignedFloats(count: quantizer.dimensions)
         for list in 0..<starts.count - 1 {
             quantizer.rotate(
-                centroids + list * quantizer.dimensions, scratch: scratch.base,
-                into: centers.base + list * width)
+                centroids + list * quantizer.dimensions, into: centers.base + list * width)
         }
     }
 
@@ -113,6 +111,31 @@ final class RaBitQCodes: @unchecked Sendable {
     private struct Source: @unchecked Sendable {
         // Sendable although it holds unsafe memory, which nobody writes meanwhile.
         let rows: UnsafePointer<Float>
+    }
+
+    // MARK: Files
+
+    /// The sections of an index's file; `docs/file-formats.md` has their bytes.
+    var sections: [IndexFile.Section] {
+        [
+            .init(tag: "rabq", bytes: quantizer.encoded), .init(tag: "blck", bytes: blocks),
+            .init(tag: "bits", bytes: extra),
+        ]
+    }
+
+    /// The codes of a file with lists from `starts`, which rise from 0 to the number of rows, around
+    /// centroids. Throws ``VectorError/Code/damaged``.
+    convenience init(
+        checking file: IndexFile, metric: Metric, dimensions: Int, starts: [Int],
+        centroids: UnsafePointer<Float>
+    ) throws(VectorError) {
+        guard let encoded = file["rabq"], let blocks = file["blck"], let extra = file["bits"] else {
+            throw VectorError(.damaged, "one of the sections rabq, blck and bits is missing")
+        }
+        let quantizer = try RaBitQuantizer(
+            metric: metric, dimensions: dimensions, encoded: encoded)
+        try self.init(
+            quantizer, starts: starts, checking: blocks, extra, centroids: centroids)
     }
 
     // MARK: Searching
@@ -132,37 +155,6 @@ final class RaBitQCodes: @unchecked Sendable {
             count: starts[list + 1] - first, blocks: blocks.bytes(at: blockStarts[list]),
             extra: extra.bytes(at: first * quantizer.rowBytes), ids: ids + first,
             first_place: first, exact: exact.map { $0 + first * stride }, exact_stride: stride)
-    }
-}
-
-/// The memory of one search at a time: a query as it is and rotated, and prepared for one list.
-struct RaBitQScratch: ~Copyable {
-    private let quantizer: RaBitQuantizer
-    private let room: UnsafeMutableRawPointer
-    private let rotated: AlignedFloats
-    private let floats: AlignedFloats
-    /// Prepared for the list of the last ``prepare(for:of:)``; counts what searches did.
-    var query = cordwood_rabitq_query()
-
-    init(_ quantizer: RaBitQuantizer) {
-        self.quantizer = quantizer
-        room = .allocate(byteCount: quantizer.queryBytes, alignment: 64)
-        rotated = AlignedFloats(count: quantizer.rotation.rotatedDimensions)
-        floats = AlignedFloats(count: quantizer.dimensions)
-    }
-
-    deinit { room.deallocate() }
-
-    /// Begins with another query. O(dimensions × log(dimensions)).
-    func rotate(_ vector: UnsafePointer<Float>) {
-        quantizer.rotate(vector, scratch: floats.base, into: rotated.base)
-    }
-
-    /// Makes the query ready for a list. O(dimensions).
-    mutating func prepare(for list: Int, of codes: RaBitQCodes) {
-        cordwood_rabitq_prepare(
-            quantizer.kernel, codes.center(of: list), rotated.base,
-            room.assumingMemoryBound(to: UInt8.self), &query)
     }
 }
 

@@ -49,6 +49,8 @@ final class RaBitQuantizer: @unchecked Sendable {
     let metric: Metric
     let rotation: RandomRotation
     let kernel: UnsafePointer<cordwood_rabitq>
+    /// The rotation of what vectors differ by from the origin.
+    let rotationKernel: UnsafePointer<cordwood_rotation>
     /// What is taken from every vector before it is rotated: the mean for L2, so that vectors far from
     /// zero and near to each other lose nothing to rounding, and zeros for inner products.
     private let origin: UnsafeMutablePointer<Float>
@@ -87,11 +89,15 @@ final class RaBitQuantizer: @unchecked Sendable {
                 metric: metric.kernelMetric, base: metric.kernelBase,
                 epsilon: configuration.epsilon))
         self.kernel = UnsafePointer(kernel)
+        let rotationKernel = UnsafeMutablePointer<cordwood_rotation>.allocate(capacity: 1)
+        rotationKernel.initialize(to: rotation.kernel(origin: origin))
+        self.rotationKernel = UnsafePointer(rotationKernel)
     }
 
     deinit {
         origin.deallocate()
         kernel.deallocate()
+        rotationKernel.deallocate()
     }
 
     // MARK: Bytes
@@ -137,15 +143,9 @@ final class RaBitQuantizer: @unchecked Sendable {
     // MARK: Vectors
 
     /// Writes a vector, or a list's centroid, as codes and queries are made of it: without the origin,
-    /// and rotated. `scratch` has room for ``dimensions``.
-    func rotate(
-        _ vector: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>,
-        into rotated: UnsafeMutablePointer<Float>
-    ) {
-        for dimension in 0..<dimensions {
-            scratch[dimension] = vector[dimension] - origin[dimension]
-        }
-        rotation.rotate(scratch, into: rotated)
+    /// and rotated.
+    func rotate(_ vector: UnsafePointer<Float>, into rotated: UnsafeMutablePointer<Float>) {
+        cordwood_rotate(rotationKernel, vector, rotated)
     }
 
     /// Bytes of the blocks of a list of `count` rows: of each row its signs and three numbers. The other
@@ -161,16 +161,14 @@ final class RaBitQuantizer: @unchecked Sendable {
         extra: UnsafeMutablePointer<UInt8>
     ) {
         let width = rotation.rotatedDimensions
-        let scratch = AlignedFloats(count: dimensions + Self.chunk * width)
-        let rotated = scratch.base + dimensions
+        let rotated = AlignedFloats(count: Self.chunk * width)
         for first in Swift.stride(from: 0, to: count, by: Self.chunk) {
             let present = min(Self.chunk, count - first)
             for row in 0..<present {
                 rotate(
-                    rows + Int(order[first + row]) * stride, scratch: scratch.base,
-                    into: rotated + row * width)
+                    rows + Int(order[first + row]) * stride, into: rotated.base + row * width)
             }
-            cordwood_rabitq_encode(kernel, center, rotated, first, present, blocks, extra)
+            cordwood_rabitq_encode(kernel, center, rotated.base, first, present, blocks, extra)
         }
     }
 }

@@ -31,10 +31,16 @@ final class RandomRotation: @unchecked Sendable {
         Int(CORDWOOD_ROTATION_ROUNDS) * rotatedDimensions * MemoryLayout<Float>.stride
     }
 
+    /// The rotation as C has it, of what vectors differ by from `origin`, or of vectors where that is nil.
+    /// To be used while both live.
+    func kernel(origin: UnsafePointer<Float>? = nil) -> cordwood_rotation {
+        cordwood_rotation(dimensions: dimensions, origin: origin, factors: factors)
+    }
+
     /// Writes ``rotatedDimensions`` components. Norms and inner products stay what they were, to
     /// within rounding.
     func rotate(_ vector: UnsafePointer<Float>, into rotated: UnsafeMutablePointer<Float>) {
-        var rotation = cordwood_rotation(dimensions: dimensions, factors: factors)
-        cordwood_rotate(&rotation, vector, rotated)
+        var kernel = kernel()
+        cordwood_rotate(&kernel, vector, rotated)
     }
 }

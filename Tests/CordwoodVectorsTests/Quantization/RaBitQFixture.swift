@@ -148,3 +148,32 @@ struct RaBitQData {
         self.queries = (0..<queries).map { _ in near() }
     }
 }
+
+/// The memory of one search at a time: a query as it is and rotated, and prepared for one list.
+struct RaBitQScratch: ~Copyable {
+    private let quantizer: RaBitQuantizer
+    private let room: UnsafeMutableRawPointer
+    private let rotated: AlignedFloats
+    /// Prepared for the list of the last ``prepare(for:of:)``; counts what searches did.
+    var query = cordwood_rabitq_query()
+
+    init(_ quantizer: RaBitQuantizer) {
+        self.quantizer = quantizer
+        room = .allocate(byteCount: quantizer.queryBytes, alignment: 64)
+        rotated = AlignedFloats(count: quantizer.rotation.rotatedDimensions)
+    }
+
+    deinit { room.deallocate() }
+
+    /// Begins with another query. O(dimensions × log(dimensions)).
+    func rotate(_ vector: UnsafePointer<Float>) {
+        quantizer.rotate(vector, into: rotated.base)
+    }
+
+    /// Makes the query ready for a list. O(dimensions).
+    mutating func prepare(for list: Int, of codes: RaBitQCodes) {
+        cordwood_rabitq_prepare(
+            quantizer.kernel, codes.center(of: list), rotated.base,
+            room.assumingMemoryBound(to: UInt8.self), &query)
+    }
+}
