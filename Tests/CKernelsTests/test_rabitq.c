@@ -301,6 +301,24 @@ static bool same_results(cordwood_topk *a, cordwood_topk *b) {
     return a->count == b->count;
 }
 
+/// Of rows that wait together, those behind the first four are left out when these were near
+/// enough. Without a bound on any error, no row but the first four is farther than its bound.
+static void check_stops_early(const cordwood_rabitq_kernels *kernels, const coded_list *coded,
+                              const cordwood_rabitq_list *list, cordwood_rabitq_query *prepared,
+                              const cordwood_f32_query *floats) {
+    cordwood_rabitq quantizer = coded->quantizer;
+    cordwood_rabitq_query narrow = *prepared;
+    narrow.error = narrow.full_error = 0;
+    narrow.exact_count = 0;
+    cordwood_rabitq_list block = *list;
+    block.count = BLOCK;
+    cordwood_neighbor room[1];
+    cordwood_topk topk;
+    cordwood_topk_init(&topk, room, 1);
+    kernels->scan(&quantizer, &block, &narrow, floats, NULL, &topk);
+    CHECK(narrow.exact_count < BLOCK, "all of a block were compared exactly");
+}
+
 static void check_scans(const cordwood_rabitq_kernels *kernels, const coded_list *coded,
                         const float *query, cordwood_rabitq_query *prepared,
                         const cordwood_rabitq_estimate *signs, const cordwood_rabitq_estimate *full,
@@ -347,6 +365,7 @@ static void check_scans(const cordwood_rabitq_kernels *kernels, const coded_list
               dimensions, coded->quantizer.bits, filter);
         CHECK(prepared->exact_count <= present, "%zu of %zu rows were compared exactly",
               (size_t)prepared->exact_count, present);
+        check_stops_early(kernels, coded, &list, prepared, &floats);
     }
     free(bits);
 }

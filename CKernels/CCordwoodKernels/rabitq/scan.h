@@ -190,6 +190,11 @@ look_closer(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list, 
     offer_exactly(list, &waiting, query, floats, topk);
 }
 
+/// With AVX-512 about 0.4 ns a row of 128 dimensions and 0.75 of 384, at which one core takes in 75
+/// GB a second from its caches: bound by shuffles and additions there, and by bandwidth where rows
+/// come from memory. A search spends more on the rows that the bounds let through: of a few hundred
+/// rows to a list a third of the time is exact distances, a sixth making the query ready, a ninth
+/// this.
 static void scan(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list,
                  cordwood_rabitq_query *query, const cordwood_f32_query *floats,
                  const uint64_t *allowed, cordwood_topk *topk) {

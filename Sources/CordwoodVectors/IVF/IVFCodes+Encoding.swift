@@ -53,7 +53,7 @@ extension IVFCodes {
         _ source: IVFSource, _ lists: IVFLists, _ configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes {
         let quantizer = RaBitQuantizer(
-            RaBitQConfiguration(bits: configuration.rabitqBits, seed: configuration.seed),
+            RaBitQConfiguration(bits: configuration.bits, seed: configuration.seed),
             metric: source.metric, dimensions: source.dimensions, rows: source.rows,
             stride: source.dimensions, count: source.count)
         let codes = try RaBitQCodes(

@@ -18,8 +18,10 @@ public struct IVFConfiguration: Sendable, Hashable {
     /// Components to each group of ``Quantization/pq4``, where it is 2 when it is not given, and of
     /// ``Quantization/pq8``, where it is 4: a quarter of a byte to each component, twice.
     public var groupWidth: Int?
-    /// Bits to each component of ``Quantization/rabitq``.
-    public var rabitqBits: Int
+    /// Bits to each component of ``Quantization/rabitq``. Without it 1 where the vectors are kept, since
+    /// as long as they are in memory comparing a few more of them takes less time than more bits do;
+    /// and 4 where they are not.
+    public var rabitqBits: Int?
     /// Whether the vectors themselves are kept beside their codes, so that the nearest by their codes
     /// are compared once more, exactly. Without them an index takes far less memory, and its recall
     /// has a ceiling.
@@ -29,7 +31,7 @@ public struct IVFConfiguration: Sendable, Hashable {
 
     public init(
         lists: Int? = nil, quantization: Quantization = .auto, groupWidth: Int? = nil,
-        rabitqBits: Int = 4, keepsVectors: Bool = true, seed: UInt64 = 0
+        rabitqBits: Int? = nil, keepsVectors: Bool = true, seed: UInt64 = 0
     ) {
         self.lists = lists
         self.quantization = quantization
@@ -41,6 +43,9 @@ public struct IVFConfiguration: Sendable, Hashable {
 
     /// Vectors are there: beside codes, or because there are no codes.
     var hasExactRows: Bool { keepsVectors || quantization == .none }
+
+    /// Bits to each component of ``Quantization/rabitq``, given or not.
+    var bits: Int { rabitqBits ?? (keepsVectors ? 1 : 4) }
 
     /// The number of lists for so many vectors.
     func listCount(for count: Int) -> Int {
