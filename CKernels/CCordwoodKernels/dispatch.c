@@ -5,6 +5,8 @@
 #include "elements/elements.h"
 #include "f32/f32.h"
 #include "graph/graph.h"
+#include "pq/pq.h"
+#include "rabitq/rabitq.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,14 +18,22 @@ static const struct {
     const cordwood_f32_kernels *f32;
     const cordwood_graph_kernels *graph;
     const cordwood_element_kernels *elements;
+    const cordwood_pq_kernels *pq;
+    const cordwood_rabitq_kernels *rabitq;
 } variants[] = {
-    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_element_scalar},
+#define VARIANT(isa)                                                                               \
+    {                                                                                              \
+        &cordwood_f32_##isa, &cordwood_graph_##isa, &cordwood_element_##isa, &cordwood_pq_##isa,   \
+            &cordwood_rabitq_##isa                                                                 \
+    }
+    VARIANT(scalar),
 #if defined(__x86_64__)
-    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_element_avx2},
-    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_element_avx512},
+    VARIANT(avx2),
+    VARIANT(avx512),
 #elif defined(__aarch64__)
-    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_element_neon},
+    VARIANT(neon),
 #endif
+#undef VARIANT
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
@@ -73,33 +83,27 @@ static size_t chosen(void) {
 
 static const cordwood_f32_kernels *f32(void) { return variants[chosen()].f32; }
 
-static const cordwood_graph_kernels *graph(void) {
-    static _Atomic(const cordwood_graph_kernels *) known;
-    const cordwood_graph_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
-    if (!kernels) {
-        size_t index = chosen();
-        while (!variants[index].graph->supported()) {
-            index--;
-        }
-        kernels = variants[index].graph;
-        atomic_store_explicit(&known, kernels, memory_order_relaxed);
+/// The kernels of one family: those of the instruction set in use, or of the next lower one whose
+/// loops the processor has.
+#define FAMILY(kernels_type, name)                                                                 \
+    static const kernels_type *name(void) {                                                        \
+        static _Atomic(const kernels_type *) known;                                                \
+        const kernels_type *kernels = atomic_load_explicit(&known, memory_order_relaxed);          \
+        if (!kernels) {                                                                            \
+            size_t index = chosen();                                                               \
+            while (!variants[index].name->supported()) {                                           \
+                index--;                                                                           \
+            }                                                                                      \
+            kernels = variants[index].name;                                                        \
+            atomic_store_explicit(&known, kernels, memory_order_relaxed);                          \
+        }                                                                                          \
+        return kernels;                                                                            \
     }
-    return kernels;
-}
 
-static const cordwood_element_kernels *elements(void) {
-    static _Atomic(const cordwood_element_kernels *) known;
-    const cordwood_element_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
-    if (!kernels) {
-        size_t index = chosen();
-        while (!variants[index].elements->supported()) {
-            index--;
-        }
-        kernels = variants[index].elements;
-        atomic_store_explicit(&known, kernels, memory_order_relaxed);
-    }
-    return kernels;
-}
+FAMILY(cordwood_graph_kernels, graph)
+FAMILY(cordwood_element_kernels, elements)
+FAMILY(cordwood_pq_kernels, pq)
+FAMILY(cordwood_rabitq_kernels, rabitq)
 
 const char *cordwood_isa(void) { return f32()->isa; }
 
@@ -199,6 +203,58 @@ void cordwood_element_scan(const cordwood_element_query *query, const cordwood_e
     }
 }
 
+void cordwood_pq_encode(const cordwood_pq *quantizer, const float *rows, size_t stride,
+                        size_t count, const float *center, uint8_t *blocks) {
+    pq()->encode(quantizer, rows, stride, count, center, blocks);
+}
+
+void cordwood_pq_query_prepare(const cordwood_pq *quantizer, const float *vector, float factor,
+                               float *floats, uint8_t *bytes, cordwood_pq_query *query) {
+    pq()->prepare(quantizer, vector, factor, floats, bytes, query);
+}
+
+void cordwood_pq_scan(const cordwood_pq_query *query, const cordwood_pq_rows *rows,
+                      cordwood_shortlist *list) {
+    pq()->scan(query, rows, list);
+}
+
+void cordwood_pq_train(const cordwood_pq *quantizer, size_t group, const float *rows, size_t stride,
+                       size_t count, double *sums, uint32_t *counts) {
+    pq()->train(quantizer, group, rows, stride, count, sums, counts);
+}
+
+void cordwood_nearest_columns(const float *products, size_t rows, size_t columns,
+                              const float *terms, uint32_t first, float *values,
+                              uint32_t *numbers) {
+    pq()->nearest(products, rows, columns, terms, first, values, numbers);
+}
+
+void cordwood_rotate(const cordwood_rotation *rotation, const float *vector, float *rotated) {
+    rabitq()->rotate(rotation, vector, rotated);
+}
+
+void cordwood_rabitq_encode(const cordwood_rabitq *quantizer, const float *center, float *rows,
+                            size_t position, size_t count, uint8_t *blocks, uint8_t *extra) {
+    rabitq()->encode(quantizer, center, rows, position, count, blocks, extra);
+}
+
+void cordwood_rabitq_prepare(const cordwood_rabitq *quantizer, const float *center,
+                             const float *rotated, uint8_t *room, cordwood_rabitq_query *query) {
+    rabitq()->prepare(quantizer, center, rotated, room, query);
+}
+
+void cordwood_rabitq_estimates(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list,
+                               const cordwood_rabitq_query *query, uint32_t bits,
+                               cordwood_rabitq_estimate *estimates) {
+    rabitq()->estimates(quantizer, list, query, bits, estimates);
+}
+
+void cordwood_rabitq_scan(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list,
+                          cordwood_rabitq_query *query, const cordwood_f32_query *floats,
+                          const uint64_t *allowed, cordwood_topk *topk) {
+    rabitq()->scan(quantizer, list, query, floats, allowed, topk);
+}
+
 size_t cordwood_f32_variant_count(void) { return VARIANTS; }
 
 const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants[index].f32; }
@@ -211,4 +267,14 @@ size_t cordwood_element_variant_count(void) { return VARIANTS; }
 
 const cordwood_element_kernels *cordwood_element_variant(size_t index) {
     return variants[index].elements;
+}
+
+size_t cordwood_pq_variant_count(void) { return VARIANTS; }
+
+const cordwood_pq_kernels *cordwood_pq_variant(size_t index) { return variants[index].pq; }
+
+size_t cordwood_rabitq_variant_count(void) { return VARIANTS; }
+
+const cordwood_rabitq_kernels *cordwood_rabitq_variant(size_t index) {
+    return variants[index].rabitq;
 }

@@ -26,4 +26,9 @@ public enum VectorKernels {
             .unavailableISA,
             "CORDWOOD_ISA is \(String(reflecting: requested)): \(expected); using \(isa)")
     }
+
+    /// The sum of the squares of so many components, in double precision.
+    static func squaredNorm(_ vector: UnsafePointer<Float>, _ count: Int) -> Double {
+        cordwood_f32_squared_norm(vector, count)
+    }
 }
