@@ -5,18 +5,33 @@ extension IVFCodes {
     /// Lists that a thread takes at a time.
     private static let chunk = 16
 
+    /// The bits of a group's code, or nil where there are no groups.
+    static func productBits(_ quantization: Quantization) -> Int? {
+        switch quantization {
+        case .pq4: 4
+        case .pq8: 8
+        case .none, .sq8, .sq4, .rabitq, .auto: nil
+        }
+    }
+
+    /// Components to each group.
+    static func groupWidth(_ configuration: IVFConfiguration, dimensions: Int) -> Int {
+        let usual = configuration.quantization == .pq8 ? 4 : 2
+        return ProductQuantizer.width(
+            configuration.groupWidth ?? usual, dimensions: dimensions)
+    }
+
     /// Encodes all lists of vectors, or returns nil where they are kept as they are.
     static func encoding(
-        _ source: IVFSource, _ lists: IVFLists, as quantization: Quantization, groupWidth: Int?
+        _ source: IVFSource, _ lists: IVFLists, as configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes? {
-        switch quantization {
-        case .none: return nil
-        case .pq4: return try blocks(source, lists, bits: 4, width: groupWidth ?? 2)
-        case .pq8: return try blocks(source, lists, bits: 8, width: groupWidth ?? 4)
-        case .sq8, .sq4, .rabitq, .auto:
-            // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
-            return try rows(source, lists)
+        if let bits = productBits(configuration.quantization) {
+            return try blocks(
+                source, lists, bits: bits,
+                width: groupWidth(configuration, dimensions: source.dimensions))
         }
+        // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
+        return configuration.quantization == .none ? nil : try rows(source, lists)
     }
 
     private static func rows(_ source: IVFSource, _ lists: IVFLists) throws(VectorError) -> IVFCodes
@@ -49,7 +64,6 @@ extension IVFCodes {
     private static func blocks(
         _ source: IVFSource, _ lists: IVFLists, bits: Int, width: Int
     ) throws(VectorError) -> IVFCodes {
-        let width = ProductQuantizer.width(width, dimensions: source.dimensions)
         let quantizer = ProductQuantizer(
             bits: bits, width: width, metric: source.metric, dimensions: source.dimensions,
             rows: try source.sampledDifferences(

@@ -50,6 +50,7 @@ extension IVFIndex {
                 case .exact:
                     cordwood_ivf_scan(kernel, vector, bits, &scratch.kernel, heaps.heaps + query)
                 case .lists(let probes, let refined):
+                    let refined = min(refined, count)
                     scratch.makeRoom(refined: refined)
                     var effort = cordwood_ivf_effort(
                         probes: UInt32(probes), refined: UInt32(refined))
