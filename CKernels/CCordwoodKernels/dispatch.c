@@ -5,6 +5,7 @@
 #include "f32/f32.h"
 #include "graph/graph.h"
 #include "pq/pq.h"
+#include "rabitq/rabitq.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,13 +17,14 @@ static const struct {
     const cordwood_f32_kernels *f32;
     const cordwood_graph_kernels *graph;
     const cordwood_pq_kernels *pq;
+    const cordwood_rabitq_kernels *rabitq;
 } variants[] = {
-    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_pq_scalar},
+    {&cordwood_f32_scalar, &cordwood_graph_scalar, &cordwood_pq_scalar, &cordwood_rabitq_scalar},
 #if defined(__x86_64__)
-    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_pq_avx2},
-    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_pq_avx512},
+    {&cordwood_f32_avx2, &cordwood_graph_avx2, &cordwood_pq_avx2, &cordwood_rabitq_avx2},
+    {&cordwood_f32_avx512, &cordwood_graph_avx512, &cordwood_pq_avx512, &cordwood_rabitq_avx512},
 #elif defined(__aarch64__)
-    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_pq_neon},
+    {&cordwood_f32_neon, &cordwood_graph_neon, &cordwood_pq_neon, &cordwood_rabitq_neon},
 #endif
 };
 
@@ -96,6 +98,20 @@ static const cordwood_pq_kernels *pq(void) {
             index--;
         }
         kernels = variants[index].pq;
+        atomic_store_explicit(&known, kernels, memory_order_relaxed);
+    }
+    return kernels;
+}
+
+static const cordwood_rabitq_kernels *rabitq(void) {
+    static _Atomic(const cordwood_rabitq_kernels *) known;
+    const cordwood_rabitq_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!kernels) {
+        size_t index = chosen();
+        while (!variants[index].rabitq->supported()) {
+            index--;
+        }
+        kernels = variants[index].rabitq;
         atomic_store_explicit(&known, kernels, memory_order_relaxed);
     }
     return kernels;
@@ -185,6 +201,32 @@ void cordwood_nearest_columns(const float *products, size_t rows, size_t columns
     pq()->nearest(products, rows, columns, terms, first, values, numbers);
 }
 
+void cordwood_rotate(const cordwood_rotation *rotation, const float *vector, float *rotated) {
+    rabitq()->rotate(rotation, vector, rotated);
+}
+
+void cordwood_rabitq_encode(const cordwood_rabitq *quantizer, const float *center, float *rows,
+                            size_t position, size_t count, uint8_t *blocks, uint8_t *extra) {
+    rabitq()->encode(quantizer, center, rows, position, count, blocks, extra);
+}
+
+void cordwood_rabitq_prepare(const cordwood_rabitq *quantizer, const float *center,
+                             const float *rotated, uint8_t *room, cordwood_rabitq_query *query) {
+    rabitq()->prepare(quantizer, center, rotated, room, query);
+}
+
+void cordwood_rabitq_estimates(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list,
+                               const cordwood_rabitq_query *query, uint32_t bits,
+                               cordwood_rabitq_estimate *estimates) {
+    rabitq()->estimates(quantizer, list, query, bits, estimates);
+}
+
+void cordwood_rabitq_scan(const cordwood_rabitq *quantizer, const cordwood_rabitq_list *list,
+                          cordwood_rabitq_query *query, const cordwood_f32_query *floats,
+                          const uint64_t *allowed, cordwood_topk *topk) {
+    rabitq()->scan(quantizer, list, query, floats, allowed, topk);
+}
+
 size_t cordwood_f32_variant_count(void) { return VARIANTS; }
 
 const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants[index].f32; }
@@ -196,3 +238,9 @@ const cordwood_graph_kernels *cordwood_graph_variant(size_t index) { return vari
 size_t cordwood_pq_variant_count(void) { return VARIANTS; }
 
 const cordwood_pq_kernels *cordwood_pq_variant(size_t index) { return variants[index].pq; }
+
+size_t cordwood_rabitq_variant_count(void) { return VARIANTS; }
+
+const cordwood_rabitq_kernels *cordwood_rabitq_variant(size_t index) {
+    return variants[index].rabitq;
+}

@@ -39,4 +39,5 @@ void test_f32(void);
 void test_codes(void);
 void test_graph(void);
 void test_pq(void);
+void test_rabitq(void);
 void test_dispatch(void);

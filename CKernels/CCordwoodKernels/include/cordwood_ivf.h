@@ -4,6 +4,7 @@
 
 #include "cordwood_codes.h"
 #include "cordwood_pq.h"
+#include "cordwood_rabitq.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,6 +17,8 @@ typedef enum cordwood_list_kind {
     CORDWOOD_LIST_CODES = 1,
     /// Blocks of a product quantizer, of what rows differ by from their list's centroid.
     CORDWOOD_LIST_PQ = 2,
+    /// Blocks of RaBitQ, relative to their list's centroid.
+    CORDWOOD_LIST_RABITQ = 3,
 } cordwood_list_kind;
 
 /// An index over rows that do not change. Places number them list by list.
@@ -40,7 +43,13 @@ typedef struct cordwood_ivf {
     const uint8_t *codes;
     const cordwood_quantizer *quantizer;
     const cordwood_pq *pq;
-    /// The first block of each list, of CORDWOOD_LIST_PQ.
+    const cordwood_rabitq *rabitq;
+    /// As RaBitQ rotates a query, the lists' centroids rotated, and the rows' bits beside the
+    /// blocks.
+    const cordwood_rotation *rotation;
+    const float *centers;
+    const uint8_t *extra;
+    /// The first block of each list, of CORDWOOD_LIST_PQ and CORDWOOD_LIST_RABITQ.
     const uint32_t *blocks;
     /// Row i is at `exact + i * dimensions`; null where the distances of codes are the result.
     const float *exact;
@@ -66,6 +75,9 @@ typedef struct cordwood_ivf_scratch {
     /// Room for the tables of a product quantizer.
     float *table_floats;
     uint8_t *table_bytes;
+    /// Room for a query that was rotated, and for one that RaBitQ made ready for a list.
+    float *rotated;
+    uint8_t *rabitq_room;
     /// Room for a distance to each list.
     float *distances;
     /// Room for two keys to each list and to each of CORDWOOD_SHORTLIST_STEP more.
@@ -77,9 +89,10 @@ typedef struct cordwood_ivf_scratch {
 
 /// Offers to the heap the vectors near to a query of finite floats: of those in the nearest
 /// `probes` lists, the `refined` nearest by their codes, at their exact distances where there are
-/// exact rows. With `allowed`, a bit for each place, only rows whose bit is set: a list of which a
-/// part is allowed counts as that part of one. Reads on until there are as many rows as the heap
-/// has room for, so that it ends up full whenever there are so many allowed.
+/// exact rows; lists of RaBitQ instead say themselves which rows have to be compared exactly, and
+/// `refined` is not read. With `allowed`, a bit for each place, only rows whose bit is set: a list
+/// of which a part is allowed counts as that part of one. Reads on until there are as many rows as
+/// the heap has room for, so that it ends up full whenever there are so many allowed.
 void cordwood_ivf_search(const cordwood_ivf *index, const float *query,
                          const cordwood_ivf_effort *effort, const uint64_t *allowed,
                          cordwood_ivf_scratch *scratch, cordwood_topk *topk);

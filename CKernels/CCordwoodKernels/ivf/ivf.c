@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+_Static_assert(CORDWOOD_RABITQ_BLOCK == CORDWOOD_PQ_BLOCK, "lists have the same blocks");
+
 enum { AT_ONCE = 64, REFINED_AT_ONCE = 16, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
 /// How much of the next list is asked for: the processor finds the rest by itself.
 enum { AHEAD_BYTES = 3072 };
@@ -21,6 +23,7 @@ typedef struct {
     /// Of the lists' codes.
     cordwood_code_query codes;
     cordwood_pq_query tables;
+    cordwood_rabitq_query rabitq;
     cordwood_shortlist shortlist;
 } search_state;
 
@@ -158,6 +161,26 @@ static void scan_codes(search_state *state, uint32_t first, uint32_t last) {
     }
 }
 
+/// Offers to the heap what the bounds of the list's codes cannot tell to be farther than what is
+/// there, at exact distances where there are exact rows.
+static void scan_rabitq(search_state *state, uint32_t list) {
+    const cordwood_ivf *index = state->index;
+    const uint32_t first = index->starts[list];
+    cordwood_rabitq_prepare(index->rabitq, index->centers + list * index->rabitq->dimensions,
+                            state->scratch->rotated, state->scratch->rabitq_room, &state->rabitq);
+    const cordwood_rabitq_list rows = {
+        index->starts[list + 1] - first,
+        index->codes + cordwood_rabitq_block_bytes(index->rabitq, (size_t)index->blocks[list] *
+                                                                      CORDWOOD_RABITQ_BLOCK),
+        index->extra + first * cordwood_rabitq_row_bytes(index->rabitq),
+        index->ids + first,
+        first,
+        index->exact ? index->exact + first * index->dimensions : NULL,
+        index->dimensions};
+    cordwood_rabitq_scan(index->rabitq, &rows, &state->rabitq, &state->floats, state->allowed,
+                         state->topk);
+}
+
 static void scan_list(search_state *state, uint32_t list) {
     const cordwood_ivf *index = state->index;
     const uint32_t first = index->starts[list], last = index->starts[list + 1];
@@ -176,7 +199,10 @@ static void scan_list(search_state *state, uint32_t list) {
                                      index->blocks[list] * cordwood_pq_block_bytes(index->pq),
                                  last - first, first, base, state->allowed};
         cordwood_pq_scan(&state->tables, &rows, &state->shortlist);
+        return;
     }
+    case CORDWOOD_LIST_RABITQ:
+        scan_rabitq(state, list);
     }
 }
 
@@ -192,6 +218,11 @@ static void prefetch_list(const cordwood_ivf *index, uint32_t list) {
         break;
     case CORDWOOD_LIST_PQ:
         bytes = index->codes + index->blocks[list] * cordwood_pq_block_bytes(index->pq);
+        break;
+    case CORDWOOD_LIST_RABITQ:
+        bytes = index->codes +
+                cordwood_rabitq_block_bytes(index->rabitq,
+                                            (size_t)index->blocks[list] * CORDWOOD_RABITQ_BLOCK);
         break;
     }
     for (size_t byte = 0; byte < AHEAD_BYTES; byte += CACHE_LINE) {
@@ -267,6 +298,9 @@ static void prepare_lists(search_state *state, uint32_t refined) {
         cordwood_pq_query_prepare(index->pq, scratch->query, index->metric == CORDWOOD_L2 ? -2 : -1,
                                   scratch->table_floats, scratch->table_bytes, &state->tables);
         break;
+    case CORDWOOD_LIST_RABITQ:
+        cordwood_rotate(index->rotation, scratch->query, scratch->rotated);
+        return;
     }
     cordwood_shortlist_init(&state->shortlist, scratch->keys, refined, scratch->key_room);
 }
@@ -301,7 +335,7 @@ void cordwood_ivf_search(const cordwood_ivf *index, const float *query,
             scan_list(&state, list);
         }
     }
-    if (index->kind == CORDWOOD_LIST_F32) {
+    if (index->kind == CORDWOOD_LIST_F32 || index->kind == CORDWOOD_LIST_RABITQ) {
         return;
     }
     cordwood_shortlist_cut(&state.shortlist);

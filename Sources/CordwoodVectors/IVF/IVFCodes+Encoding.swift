@@ -25,13 +25,13 @@ extension IVFCodes {
     static func encoding(
         _ source: IVFSource, _ lists: IVFLists, as configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes? {
-        if let bits = productBits(configuration.quantization) {
-            return try blocks(
-                source, lists, bits: bits,
-                width: groupWidth(configuration, dimensions: source.dimensions))
-        }
+        switch configuration.quantization {
+        case .none: nil
+        case .pq4, .pq8: try blocks(source, lists, configuration)
+        case .rabitq: try signs(source, lists, configuration)
         // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
-        return configuration.quantization == .none ? nil : try rows(source, lists)
+        case .sq8, .sq4, .auto: try rows(source, lists)
+        }
     }
 
     private static func rows(_ source: IVFSource, _ lists: IVFLists) throws(VectorError) -> IVFCodes
@@ -61,9 +61,25 @@ extension IVFCodes {
             bytes: MemorySlice(memory.block(count: stride * source.count)))
     }
 
-    private static func blocks(
-        _ source: IVFSource, _ lists: IVFLists, bits: Int, width: Int
+    private static func signs(
+        _ source: IVFSource, _ lists: IVFLists, _ configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes {
+        let quantizer = RaBitQuantizer(
+            RaBitQConfiguration(bits: configuration.rabitqBits, seed: configuration.seed),
+            metric: source.metric, dimensions: source.dimensions, rows: source.rows,
+            stride: source.dimensions, count: source.count)
+        let codes = try RaBitQCodes(
+            quantizer, rows: source.rows, stride: source.dimensions, order: source.order,
+            starts: lists.allStarts, centroids: lists.centroids.pointer(to: Float.self)!,
+            threads: source.threads)
+        return IVFCodes(quantizer: .rabitq(codes), bytes: codes.blocks)
+    }
+
+    private static func blocks(
+        _ source: IVFSource, _ lists: IVFLists, _ configuration: IVFConfiguration
+    ) throws(VectorError) -> IVFCodes {
+        let bits = productBits(configuration.quantization)!
+        let width = groupWidth(configuration, dimensions: source.dimensions)
         let quantizer = ProductQuantizer(
             bits: bits, width: width, metric: source.metric, dimensions: source.dimensions,
             rows: try source.sampledDifferences(

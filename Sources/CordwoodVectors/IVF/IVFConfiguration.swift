@@ -3,8 +3,11 @@
 public struct IVFConfiguration: Sendable, Hashable {
     public static let listsRange = 1...65_536
     public static let groupWidthRange = 1...64
+    public static let rabitqBitsRange = 1...8
     /// What the vectors in lists can be kept as.
-    public static let quantizations: [Quantization] = [.none, .sq8, .pq4, .pq8, .auto]
+    public static let quantizations: [Quantization] = [
+        .none, .sq8, .pq4, .pq8, .rabitq, .auto,
+    ]
 
     /// How many lists there are; without it about four times the root of the number of vectors. There are
     /// never more than vectors. An index says how many it has.
@@ -15,6 +18,8 @@ public struct IVFConfiguration: Sendable, Hashable {
     /// Components to each group of ``Quantization/pq4``, where it is 2 when it is not given, and of
     /// ``Quantization/pq8``, where it is 4: a quarter of a byte to each component, twice.
     public var groupWidth: Int?
+    /// Bits to each component of ``Quantization/rabitq``.
+    public var rabitqBits: Int
     /// Whether the vectors themselves are kept beside their codes, so that the nearest by their codes
     /// are compared once more, exactly. Without them an index takes far less memory, and its recall
     /// has a ceiling.
@@ -24,11 +29,12 @@ public struct IVFConfiguration: Sendable, Hashable {
 
     public init(
         lists: Int? = nil, quantization: Quantization = .auto, groupWidth: Int? = nil,
-        keepsVectors: Bool = true, seed: UInt64 = 0
+        rabitqBits: Int = 4, keepsVectors: Bool = true, seed: UInt64 = 0
     ) {
         self.lists = lists
         self.quantization = quantization
         self.groupWidth = groupWidth
+        self.rabitqBits = rabitqBits
         self.keepsVectors = keepsVectors
         self.seed = seed
     }
@@ -59,5 +65,6 @@ public struct IVFConfiguration: Sendable, Hashable {
         }
         try check(lists, Self.listsRange, "lists")
         try check(groupWidth, Self.groupWidthRange, "groupWidth")
+        try check(rabitqBits, Self.rabitqBitsRange, "rabitqBits")
     }
 }

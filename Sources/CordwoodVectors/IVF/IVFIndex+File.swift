@@ -14,10 +14,7 @@ extension IVFIndex {
         if let parts {
             sections.append(.init(tag: "cent", bytes: parts.lists.centroids))
             sections.append(.init(tag: "strt", bytes: parts.lists.starts))
-            if let codes = parts.codes {
-                sections.append(.init(tag: "quan", bytes: codes.quantizer.encoded))
-                sections.append(.init(tag: "code", bytes: codes.bytes))
-            }
+            if let codes = parts.codes { sections += codes.sections }
             if let exact = parts.exact { sections.append(.init(tag: "exac", bytes: exact)) }
             sections.append(.init(tag: "ids ", bytes: parts.ids))
             sections.append(.init(tag: "reca", bytes: calibration.encoded))
@@ -58,12 +55,17 @@ extension IVFIndex {
     }
 }
 
-extension IVFCodes.Quantizer {
-    fileprivate var encoded: MemorySlice {
-        switch self {
-        case .scalar(let quantizer): quantizer.encoded
-        case .product(let quantizer): quantizer.encoded
+extension IVFCodes {
+    fileprivate var sections: [IndexFile.Section] {
+        switch quantizer {
+        case .scalar(let quantizer): sections(quantizer.encoded)
+        case .product(let quantizer): sections(quantizer.encoded)
+        case .rabitq(let codes): codes.sections
         }
+    }
+
+    private func sections(_ quantizer: MemorySlice) -> [IndexFile.Section] {
+        [.init(tag: "quan", bytes: quantizer), .init(tag: "code", bytes: bytes)]
     }
 }
 
@@ -93,7 +95,7 @@ struct IVFDescription {
         writer.littleEndian(metric.fileNumber)
         writer.littleEndian(configuration.quantization.fileNumber)
         writer.littleEndian(UInt8(configuration.keepsVectors ? 1 : 0))
-        writer.littleEndian(UInt8(0))
+        writer.littleEndian(UInt8(configuration.rabitqBits))
         writer.littleEndian(UInt32(lists))
         writer.littleEndian(UInt32(configuration.groupWidth ?? 0))
         writer.littleEndian(configuration.seed)
@@ -108,7 +110,8 @@ struct IVFDescription {
             let metric = reader.littleEndian(UInt8.self).flatMap(Metric.init(fileNumber:)),
             let quantization = reader.littleEndian(UInt8.self).flatMap(
                 Quantization.init(fileNumber:)),
-            let keeps = reader.littleEndian(UInt8.self), keeps <= 1, reader.skip(1) != nil,
+            let keeps = reader.littleEndian(UInt8.self), keeps <= 1,
+            let rabitqBits = reader.littleEndian(UInt8.self),
             let lists = reader.littleEndian(UInt32.self),
             let groupWidth = reader.littleEndian(UInt32.self),
             let seed = reader.littleEndian(UInt64.self),
@@ -118,11 +121,14 @@ struct IVFDescription {
         self.metric = metric
         configuration = IVFConfiguration(
             lists: Int(lists), quantization: quantization,
-            groupWidth: groupWidth == 0 ? nil : Int(groupWidth), keepsVectors: keeps == 1,
-            seed: seed)
+            groupWidth: groupWidth == 0 ? nil : Int(groupWidth), rabitqBits: Int(rabitqBits),
+            keepsVectors: keeps == 1, seed: seed)
         do throws(VectorError) {
             try FlatIndex.validate(dimensions: self.dimensions)
             try configuration.validate()
+            guard quantization != .auto else {
+                throw VectorError(.damaged, "a quantization that no index is built with")
+            }
         } catch { throw VectorError(.damaged, "section meta: \(error.detail)") }
         guard count <= UInt64(IVFIndex.maximumCount), UInt64(lists) <= max(count, 1) else {
             throw VectorError(.damaged, "section meta: \(lists) lists of \(count) vectors")
@@ -151,8 +157,35 @@ struct IVFDescription {
     }
 
     private func codes(of file: IndexFile, _ lists: IVFLists) throws(VectorError) -> IVFCodes? {
-        guard let bits = IVFCodes.productBits(configuration.quantization) else {
-            guard configuration.quantization != .none else { return nil }
+        switch configuration.quantization {
+        case .none: return nil
+        case .pq4, .pq8:
+            let bits = IVFCodes.productBits(configuration.quantization)!
+            let width = IVFCodes.groupWidth(configuration, dimensions: dimensions)
+            let byteCount = ProductQuantizer.byteCount(
+                bits: bits, width: width, dimensions: dimensions)
+            guard
+                let quantizer = ProductQuantizer(
+                    bits: bits, width: width, metric: metric, dimensions: dimensions,
+                    encoded: try section("quan", byteCount, of: file))
+            else { throw VectorError(.damaged, "section quan: a number that is not finite") }
+            return IVFCodes(
+                quantizer: .product(quantizer),
+                bytes: try section("code", lists.blockCount * quantizer.blockBytes, of: file))
+        case .rabitq:
+            let codes = try RaBitQCodes(
+                checking: file, metric: metric, dimensions: dimensions, starts: lists.allStarts,
+                centroids: lists.centroids.pointer(to: Float.self)!)
+            let bits = codes.quantizer.configuration.bits
+            guard bits == configuration.rabitqBits else {
+                throw VectorError(
+                    .damaged,
+                    "section rabq: expected \(configuration.rabitqBits) bits as in meta, found \(bits)"
+                )
+            }
+            return IVFCodes(quantizer: .rabitq(codes), bytes: codes.blocks)
+        case .sq8, .sq4, .auto:
+            // The configuration was validated, and says what was chosen: only sq8 is left.
             guard
                 let quantizer = ScalarQuantizer(
                     bits: 8, metric: metric, dimensions: dimensions,
@@ -162,17 +195,6 @@ struct IVFDescription {
                 quantizer: .scalar(quantizer),
                 bytes: try section("code", count * quantizer.stride, of: file))
         }
-        let width = IVFCodes.groupWidth(configuration, dimensions: dimensions)
-        let byteCount = ProductQuantizer.byteCount(
-            bits: bits, width: width, dimensions: dimensions)
-        guard
-            let quantizer = ProductQuantizer(
-                bits: bits, width: width, metric: metric, dimensions: dimensions,
-                encoded: try section("quan", byteCount, of: file))
-        else { throw VectorError(.damaged, "section quan: a number that is not finite") }
-        return IVFCodes(
-            quantizer: .product(quantizer),
-            bytes: try section("code", lists.blockCount * quantizer.blockBytes, of: file))
     }
 
     private func section(

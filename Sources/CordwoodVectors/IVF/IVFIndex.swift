@@ -78,7 +78,7 @@ struct IVFParts: Sendable {
     var count: Int { ids.count / MemoryLayout<UInt64>.stride }
 
     var byteCount: Int {
-        lists.byteCount + (codes?.bytes.count ?? 0) + (exact?.count ?? 0) + ids.count
+        lists.byteCount + (codes?.byteCount ?? 0) + (exact?.count ?? 0) + ids.count
     }
 
     func kernel(_ metric: Metric) -> cordwood_ivf {
@@ -103,6 +103,12 @@ struct IVFParts: Sendable {
             case .product(let quantizer):
                 kernel.kind = CORDWOOD_LIST_PQ
                 kernel.pq = quantizer.kernel
+            case .rabitq(let codes):
+                kernel.kind = CORDWOOD_LIST_RABITQ
+                kernel.rabitq = codes.quantizer.kernel
+                kernel.rotation = codes.quantizer.rotationKernel
+                kernel.centers = UnsafePointer(codes.centers.base)
+                kernel.extra = codes.extra.pointer(to: UInt8.self)
             }
         }
         kernel.exact = exact?.pointer(to: Float.self)
@@ -162,6 +168,11 @@ struct IVFLists: Sendable {
         return (0..<count).reduce(0) { $0 + Int(starts[$1 + 1] - starts[$1] + 31) / 32 }
     }
 
+    /// The places before each list, and the number of all.
+    var allStarts: [Int] {
+        UnsafeBufferPointer(start: starts.pointer(to: UInt32.self), count: count + 1).map(Int.init)
+    }
+
     /// The places of a list.
     func places(of list: Int) -> Range<Int> {
         let starts = starts.pointer(to: UInt32.self)!
@@ -178,8 +189,17 @@ struct IVFCodes: Sendable {
         case scalar(ScalarQuantizer)
         /// Of what vectors differ by from their list's centroid, block by block.
         case product(ProductQuantizer)
+        /// Of the same, by the signs of their components after a rotation, or a few bits of them.
+        case rabitq(RaBitQCodes)
     }
 
     var quantizer: Quantizer
+    /// Of RaBitQ the blocks.
     var bytes: MemorySlice
+
+    /// Bytes that searches read.
+    var byteCount: Int {
+        guard case .rabitq(let codes) = quantizer else { return bytes.count }
+        return codes.bytesAllocated
+    }
 }

@@ -11,24 +11,35 @@ final class IVFScratch: @unchecked Sendable {
     private let distances: AlignedFloats
     private let tableFloats: AlignedFloats
     private let bytes: UnsafeMutableRawPointer
+    /// Of RaBitQ.
+    private let rotated: AlignedFloats
+    private let room: UnsafeMutableRawPointer
 
     init(_ parts: IVFParts) {
         var padded = parts.dimensions
         var components = parts.lists.ranking.queryBytes
         var tables = (floats: 0, bytes: 0)
+        var (rotatedCount, roomBytes) = (0, 0)
         switch parts.codes?.quantizer {
         case .product(let quantizer):
             padded = quantizer.paddedDimensions
             tables.floats = cordwood_pq_table_floats(quantizer.kernel)
             tables.bytes = cordwood_pq_table_bytes(quantizer.kernel)
         case .scalar(let quantizer): components = max(components, quantizer.queryBytes)
+        case .rabitq(let codes):
+            rotatedCount = codes.quantizer.rotation.rotatedDimensions
+            roomBytes = codes.quantizer.queryBytes
         case nil: break
         }
         query = AlignedFloats(count: padded)
         distances = AlignedFloats(count: parts.lists.count)
         tableFloats = AlignedFloats(count: tables.floats)
+        rotated = AlignedFloats(count: rotatedCount)
+        room = .allocate(byteCount: roomBytes, alignment: 64)
         bytes = .allocate(byteCount: components + tables.bytes, alignment: 64)
         kernel.query = query.base
+        kernel.rotated = rotated.base
+        kernel.rabitq_room = room.bindMemory(to: UInt8.self, capacity: roomBytes)
         kernel.distances = distances.base
         kernel.table_floats = tableFloats.base
         kernel.components = bytes.bindMemory(to: Int8.self, capacity: components)
@@ -39,6 +50,7 @@ final class IVFScratch: @unchecked Sendable {
 
     deinit {
         bytes.deallocate()
+        room.deallocate()
         kernel.lists.deallocate()
         kernel.keys?.deallocate()
     }

@@ -22,7 +22,7 @@ import Testing
             ].map { Array($0.unsafeBytes) }
         }
         let expected = try parts(1)
-        for threads in [2, 3, 7] { #expect(try parts(threads) == expected, "\(threads)") }
+        for threads in [2, 5] { #expect(try parts(threads) == expected, "\(threads)") }
         #expect(try parts(1, seed: 1) != expected)
     }
 

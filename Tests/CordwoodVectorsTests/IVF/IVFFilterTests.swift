@@ -12,7 +12,7 @@ import Testing
     /// of them.
     @Test(arguments: Relation.allCases, IVFIndex.quantizations)
     func findsTheNearestThatAreAllowed(relation: Relation, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 4000, queries: 6, dimensions: 16, seed: 1)
+        let data = ClusteredVectors(count: 2000, queries: 4, dimensions: 16, seed: 1)
         let index = try data.lists(.l2, .init(quantization: quantization))
         let flat = try data.flatIndex(.l2)
         let places = Dictionary(
@@ -22,8 +22,8 @@ import Testing
             var found: [[Neighbor]] = []
             var expected: [[Neighbor]] = []
             for query in data.queries {
-                let ranking = try flat.search(query, limit: 4000)
-                let count = max(1, Int(share * 4000))
+                let ranking = try flat.search(query, limit: 2000)
+                let count = max(1, Int(share * 2000))
                 let ids =
                     switch relation {
                     case .independent:
@@ -31,7 +31,7 @@ import Testing
                     case .correlated: ranking.prefix(count).map(\.id)
                     case .anticorrelated: ranking.suffix(count).map(\.id)
                     }
-                var allowed = VectorBitmap(count: 4000)
+                var allowed = VectorBitmap(count: 2000)
                 for id in ids { allowed[places[id]!] = true }
                 let isAllowed = { (id: UInt64) in allowed[places[id]!] }
                 let nearest = Array(ranking.lazy.filter { isAllowed($0.id) }.prefix(10))
