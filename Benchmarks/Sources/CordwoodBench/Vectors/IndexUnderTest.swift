@@ -12,9 +12,16 @@ protocol IndexUnderTest: Sendable {
 
 /// How one search is made.
 struct SearchPoint: Sendable, Hashable {
+    /// Of a graph.
     var ef: Int?
+    /// Of lists.
+    var probes: Int?
 
-    var parameters: [(String, JSONValue)] { ef.map { [("ef", .integer($0))] } ?? [] }
+    var parameters: [(String, JSONValue)] {
+        [("ef", ef), ("probes", probes)].compactMap { name, value in
+            value.map { (name, .integer($0)) }
+        }
+    }
 }
 
 /// The values of `--grid`, such as `ef=10,20`.

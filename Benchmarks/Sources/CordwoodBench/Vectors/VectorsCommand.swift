@@ -25,10 +25,10 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "l2, ip or cosine.", transform: named)
     var metric: Metric
 
-    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
+    @Option(help: "flat, hnsw or ivf; disk is not in this version.")
     var index = IndexName.flat
 
-    @Option(help: "none, and with hnsw sq8 or sq4; pq4, rabitq and auto are not in this version.")
+    @Option(help: "none; with hnsw sq8 or sq4, with ivf sq8, pq4, pq8, rabitq or auto.")
     var quantization = QuantizationName.none
 
     @Option(help: "How many neighbours.")
@@ -52,10 +52,19 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "hnsw: how many near vectors are looked at to choose them.")
     var efConstruction = 200
 
-    @Flag(help: "hnsw: keep codes alone, and no vectors to compare the nearest with again.")
+    @Option(help: "ivf: how many lists; without it about four times the root of the rows.")
+    var lists: Int?
+
+    @Option(help: "ivf: components to each group of pq4 and pq8.")
+    var groupWidth: Int?
+
+    @Option(help: "ivf: bits to each component of rabitq.")
+    var rabitqBits = 4
+
+    @Flag(help: "hnsw and ivf: keep codes alone, and no vectors to compare the nearest with again.")
     var codesOnly = false
 
-    @Option(help: "Search parameters to go through, such as ef=10,20; a flat index has none.")
+    @Option(help: "Search parameters to go through: ef=10,20 of hnsw, probes=8,16 of ivf.")
     var grid: String?
 
     @Option(help: "Measured rounds of each mode, after one to warm up.")
@@ -75,14 +84,19 @@ struct VectorsCommand: AsyncParsableCommand {
     var limits = false
 
     func validate() throws {
-        guard index == .flat || index == .hnsw else {
+        let quantizations: [Quantization]
+        switch index {
+        case .flat: quantizations = [.none]
+        case .hnsw: quantizations = HNSWConfiguration.quantizations
+        case .ivf: quantizations = IVFConfiguration.quantizations
+        case .disk:
             throw ValidationError(
-                "--index \(index.rawValue): not in this version, which has flat and hnsw")
+                "--index disk: not in this version, which has flat, hnsw and ivf")
         }
-        guard quantization == .none || index == .hnsw && kept != nil else {
+        guard let kept, quantizations.contains(kept) else {
             throw ValidationError(
-                "--quantization \(quantization.rawValue): not in this version, where flat has none "
-                    + "and hnsw none, sq8 and sq4")
+                "--quantization \(quantization.rawValue): \(index.rawValue) has "
+                    + quantizations.map(\.rawValue).joined(separator: ", "))
         }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
@@ -134,28 +148,49 @@ struct VectorsCommand: AsyncParsableCommand {
     }
 
     private func makeIndex(of set: VectorSet) throws -> any IndexUnderTest {
-        guard index == .hnsw, let kept else { return try FlatUnderTest(set, metric: metric) }
-        return try HNSWUnderTest(
-            set, metric: metric,
-            configuration: HNSWConfiguration(
-                neighbors: neighbors, efConstruction: efConstruction, quantization: kept,
-                keepsVectors: !codesOnly),
-            threads: buildThreads)
+        switch index {
+        case .flat, .disk: try FlatUnderTest(set, metric: metric)
+        case .hnsw:
+            try HNSWUnderTest(
+                set, metric: metric,
+                configuration: HNSWConfiguration(
+                    neighbors: neighbors, efConstruction: efConstruction,
+                    quantization: kept ?? .none, keepsVectors: !codesOnly),
+                threads: buildThreads)
+        case .ivf:
+            try IVFUnderTest(
+                set, metric: metric,
+                configuration: IVFConfiguration(
+                    lists: lists, quantization: kept ?? .none, groupWidth: groupWidth,
+                    rabitqBits: rabitqBits, keepsVectors: !codesOnly),
+                threads: buildThreads)
+        }
     }
 
     private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
 
-    var buildParameters: [(String, JSONValue)] {
-        guard index == .hnsw else { return [] }
-        return [
-            ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
-            ("keeps_vectors", .bool(!codesOnly)),
-        ]
+    func buildParameters(of index: any IndexUnderTest) -> [(String, JSONValue)] {
+        switch index {
+        case is HNSWUnderTest:
+            return [
+                ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
+                ("keeps_vectors", .bool(!codesOnly)),
+            ]
+        case let index as IVFUnderTest:
+            // Of what was built: it says what was chosen.
+            let configuration = index.index.configuration
+            return [
+                ("lists", .integer(configuration.lists ?? 0)),
+                ("chosen_quantization", .string(configuration.quantization.rawValue)),
+                ("keeps_vectors", .bool(configuration.keepsVectors)),
+            ]
+        default: return []
+        }
     }
 }
 
 enum IndexName: String, ExpressibleByArgument, CaseIterable { case flat, hnsw, ivf, disk }
 
 enum QuantizationName: String, ExpressibleByArgument, CaseIterable {
-    case none, sq8, sq4, pq4, rabitq, auto
+    case none, sq8, sq4, pq4, pq8, rabitq, auto
 }

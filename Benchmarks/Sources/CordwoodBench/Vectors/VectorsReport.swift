@@ -22,7 +22,7 @@ struct VectorsReport {
                 ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
                 ("queries", .integer(measured.queryCount)),
                 ("build_threads", .integer(command.buildThreads)),
-            ] + command.buildParameters + measured.point.parameters)
+            ] + command.buildParameters(of: index) + measured.point.parameters)
         line["recall"] = .number(recall)
         line["qps"] = .number(rate)
         line["p50_us"] = .number(measured.calls.percentile(50))
