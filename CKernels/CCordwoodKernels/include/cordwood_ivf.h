@@ -35,7 +35,7 @@ typedef struct cordwood_ivf {
     /// What the lists are ranked by: the centroids' codes, of this metric.
     const cordwood_quantizer *ranking;
     const uint8_t *ranking_codes;
-    /// List i has the places from `starts[i]` up to `starts[i + 1]`.
+    /// List i has the places from `starts[i]` up to `starts[i + 1]`: they rise from 0 to the count.
     const uint32_t *starts;
 
     cordwood_list_kind kind;
@@ -55,10 +55,6 @@ typedef struct cordwood_ivf {
     const float *exact;
     const uint64_t *ids;
 } cordwood_ivf;
-
-/// Whether the starts rise to `count` and the blocks follow from them: what holds this is safe to
-/// search, whatever else it says. Reads both.
-bool cordwood_ivf_is_sound(const cordwood_ivf *index, size_t count);
 
 /// How much work a search is.
 typedef struct cordwood_ivf_effort {

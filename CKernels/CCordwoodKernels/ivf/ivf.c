@@ -11,27 +11,7 @@ _Static_assert((int)CORDWOOD_RABITQ_BLOCK == (int)CORDWOOD_PQ_BLOCK, "lists have
 
 enum { AT_ONCE = 64, REFINED_AT_ONCE = 16, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
 /// How much of the next list is asked for: the processor finds the rest by itself.
-enum { AHEAD_BYTES = 1024 };
-
-bool cordwood_ivf_is_sound(const cordwood_ivf *index, size_t count) {
-    if (index->starts[0] != 0 || index->starts[index->list_count] != count) {
-        return false;
-    }
-    for (uint32_t list = 0; list < index->list_count; list++) {
-        if (index->starts[list] > index->starts[list + 1] || index->starts[list + 1] > count) {
-            return false;
-        }
-    }
-    uint32_t next = 0;
-    for (uint32_t list = 0; list < index->list_count && index->blocks; list++) {
-        if (index->blocks[list] != next) {
-            return false;
-        }
-        uint32_t rows = index->starts[list + 1] - index->starts[list];
-        next += (rows + CORDWOOD_PQ_BLOCK - 1) / CORDWOOD_PQ_BLOCK;
-    }
-    return true;
-}
+enum { AHEAD_BYTES = 3072 };
 
 /// One search under way.
 typedef struct {

@@ -59,7 +59,6 @@ extension HNSWIndex {
         return heaps.sorted()
     }
 
-
     private func plan(
         _ accuracy: SearchAccuracy, limit: Int, allowed: Int
     ) throws(VectorError) -> SearchPlan {

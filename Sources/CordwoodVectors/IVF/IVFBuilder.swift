@@ -6,11 +6,11 @@
 /// rounded differently, and the index be another that is as good. **Threads.** One caller at a time.
 public struct IVFBuilder: ~Copyable {
     public let configuration: IVFConfiguration
-    private var staging: VectorStaging
+    private var vectors: StagedVectors
 
-    public var dimensions: Int { staging.dimensions }
-    public var metric: Metric { staging.metric }
-    public var count: Int { staging.count }
+    public var dimensions: Int { vectors.dimensions }
+    public var metric: Metric { vectors.metric }
+    public var count: Int { vectors.count }
 
     /// An empty builder. `expectedCount` vectors need no growth, each of which copies what there is.
     /// Throws ``VectorError/Code/invalidDimensions``, ``VectorError/Code/invalidConfiguration`` or
@@ -20,8 +20,9 @@ public struct IVFBuilder: ~Copyable {
         expectedCount: Int = 0
     ) throws(VectorError) {
         try configuration.validate()
-        staging = try VectorStaging(
-            dimensions: dimensions, metric: metric, expectedCount: expectedCount)
+        vectors = try StagedVectors(
+            dimensions: dimensions, stride: dimensions, metric: metric, expectedCount: expectedCount
+        )
         self.configuration = configuration
     }
 
@@ -31,7 +32,7 @@ public struct IVFBuilder: ~Copyable {
     /// ``VectorError/Code/outOfMemory``; the vector is not there then. Whether an id comes twice is
     /// looked at by ``build(threads:progress:)``.
     public mutating func append(id: UInt64, vector: Span<Float>) throws(VectorError) {
-        try staging.append(id: id, vector: vector, maximumCount: IVFIndex.maximumCount)
+        try vectors.append(id: id, vector: vector, maximum: IVFIndex.maximumCount)
     }
 
     /// Builds the index. O(n × root of lists × dimensions) multiply-adds, on `threads` threads of which
@@ -45,10 +46,10 @@ public struct IVFBuilder: ~Copyable {
         threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws(VectorError) -> IVFIndex {
         precondition(threads > 0, "expected at least one thread, found \(threads)")
-        try staging.checkUnique()
+        try vectors.checkUnique()
         MatrixProduct.prepare()
         return try IVFConstruction(
-            rows: staging.floats, ids: staging.ids, dimensions: dimensions, metric: metric,
+            rows: vectors.rows, ids: vectors.ids, dimensions: dimensions, metric: metric,
             configuration: configuration, threads: threads, progress: progress
         ).run()
     }

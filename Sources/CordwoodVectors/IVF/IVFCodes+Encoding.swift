@@ -5,20 +5,32 @@ extension IVFCodes {
     /// Lists that a thread takes at a time.
     private static let chunk = 16
 
+    /// The bits of a group's code, or nil where there are no groups.
+    static func productBits(_ quantization: Quantization) -> Int? {
+        switch quantization {
+        case .pq4: 4
+        case .pq8: 8
+        case .none, .sq8, .sq4, .rabitq, .auto: nil
+        }
+    }
+
+    /// Components to each group.
+    static func groupWidth(_ configuration: IVFConfiguration, dimensions: Int) -> Int {
+        let usual = configuration.quantization == .pq8 ? 4 : 2
+        return ProductQuantizer.width(
+            configuration.groupWidth ?? usual, dimensions: dimensions)
+    }
+
     /// Encodes all lists of vectors, or returns nil where they are kept as they are.
     static func encoding(
-        _ source: IVFSource, _ lists: IVFLists, by configuration: IVFConfiguration
+        _ source: IVFSource, _ lists: IVFLists, as configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes? {
         switch configuration.quantization {
-        case .none: return nil
-        case .pq4:
-            return try blocks(source, lists, bits: 4, width: configuration.groupWidth ?? 2)
-        case .pq8:
-            return try blocks(source, lists, bits: 8, width: configuration.groupWidth ?? 4)
-        case .rabitq: return try signs(source, lists, configuration)
-        case .sq8, .sq4, .auto:
-            // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
-            return try rows(source, lists)
+        case .none: nil
+        case .pq4, .pq8: try blocks(source, lists, configuration)
+        case .rabitq: try signs(source, lists, configuration)
+        // The configuration was validated, and ``Quantization/auto`` resolved: only sq8 is left.
+        case .sq8, .sq4, .auto: try rows(source, lists)
         }
     }
 
@@ -64,9 +76,10 @@ extension IVFCodes {
     }
 
     private static func blocks(
-        _ source: IVFSource, _ lists: IVFLists, bits: Int, width: Int
+        _ source: IVFSource, _ lists: IVFLists, _ configuration: IVFConfiguration
     ) throws(VectorError) -> IVFCodes {
-        let width = ProductQuantizer.width(width, dimensions: source.dimensions)
+        let bits = productBits(configuration.quantization)!
+        let width = groupWidth(configuration, dimensions: source.dimensions)
         let quantizer = ProductQuantizer(
             bits: bits, width: width, metric: source.metric, dimensions: source.dimensions,
             rows: try source.sampledDifferences(

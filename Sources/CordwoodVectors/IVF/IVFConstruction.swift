@@ -65,7 +65,7 @@ struct IVFConstruction {
             var tried = configuration
             tried.quantization = quantization
             var parts = parts
-            parts.codes = try IVFCodes.encoding(source, parts.lists, by: tried)
+            parts.codes = try IVFCodes.encoding(source, parts.lists, as: tried)
             let ids = parts.ids
             parts.ids = .copy(of: (0..<source.count).map { UInt64($0) })
             let calibration = probe.run(

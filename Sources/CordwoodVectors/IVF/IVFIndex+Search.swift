@@ -3,16 +3,13 @@ internal import CordwoodStorage
 internal import Synchronization
 
 extension IVFIndex {
-    /// The efforts that a search may ask for.
-    public static let effortRange = 1...1_000_000
-
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
     ///
     /// The effort is nprobe: how many lists are read, at most all of them. Under a filter a list counts
     /// by the share of it that is allowed, so that as many vectors are compared as without, until
     /// comparing all that are allowed is less (``IVFPlan``). A search takes O(lists × dimensions) to
     /// find the nearest lists, and reads `effort` × count / lists rows of codes. An effort must be in
-    /// ``effortRange``, and a recall above 0 and up to 1.
+    /// ``SearchAccuracy/effortRange``, and a recall above 0 and up to 1.
     public func search(
         batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
         allowing allowed: VectorBitmap? = nil
@@ -50,6 +47,7 @@ extension IVFIndex {
                 case .exact:
                     cordwood_ivf_scan(kernel, vector, bits, &scratch.kernel, heaps.heaps + query)
                 case .lists(let probes, let refined):
+                    let refined = min(refined, count)
                     scratch.makeRoom(refined: refined)
                     var effort = cordwood_ivf_effort(
                         probes: UInt32(probes), refined: UInt32(refined))
@@ -64,24 +62,13 @@ extension IVFIndex {
     private func plan(
         _ accuracy: SearchAccuracy, limit: Int, allowed: Int
     ) throws(VectorError) -> IVFPlan {
-        let probes: Int?
-        switch accuracy {
-        case .exact: probes = nil
-        case .recall(let recall):
-            guard recall > 0, recall <= 1 else {
-                throw VectorError(
-                    .invalidEffort, "expected a recall above 0 and up to 1, found \(recall)")
+        try accuracy.validate()
+        let probes: Int? =
+            switch accuracy {
+            case .exact: nil
+            case .recall(let recall): calibration.effort(for: recall, limit: limit)
+            case .effort(let effort): effort
             }
-            probes = calibration.effort(for: recall, limit: limit)
-        case .effort(let effort):
-            guard Self.effortRange.contains(effort) else {
-                throw VectorError(
-                    .invalidEffort,
-                    "expected \(Self.effortRange.lowerBound) to \(Self.effortRange.upperBound), "
-                        + "found \(effort)")
-            }
-            probes = effort
-        }
         return IVFPlan(
             probes: probes, limit: limit, lists: configuration.lists ?? 1, count: count,
             allowed: allowed, codeBytes: codeBytes, vectorBytes: 4 * dimensions,

@@ -27,7 +27,8 @@ import Testing
                 let quantizer = ScalarQuantizer(
                     bits: 8, metric: .l2, dimensions: 3, rows: base, stride: 3, count: count)
                 let source = NodeSource(
-                    rows: base, dimensions: 3, rowCount: count, rowOfNode: (0..<UInt32(count)).map { $0 },
+                    rows: base, dimensions: 3, rowCount: count,
+                    rowOfNode: (0..<UInt32(count)).map { $0 },
                     threads: 1)
                 let rows = try source.encoded(by: quantizer)
                 var repair = GraphRepair(graph, rows: rows.kernel, ef: 8)

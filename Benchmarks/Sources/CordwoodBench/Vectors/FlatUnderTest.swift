@@ -14,6 +14,8 @@ final class FlatUnderTest: IndexUnderTest {
         self.index = index
     }
 
+    var quantization: String { "none" }
+
     var bytesPerVector: Double { Double(index.bytesAllocated) / Double(max(index.count, 1)) }
 
     func points(of grid: SearchGrid) throws -> [SearchPoint] {

@@ -3,10 +3,10 @@ import CordwoodVectors
 
 /// Which index is measured, and how it is built.
 struct IndexOptions: ParsableArguments {
-    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
+    @Option(help: "flat, hnsw or ivf; disk is not in this version.")
     var index = IndexName.flat
 
-    @Option(help: "none, sq8, sq4, or with hnsw auto.")
+    @Option(help: "none, sq8, sq4; with hnsw auto; with ivf none, sq8, pq4, pq8, rabitq or auto.")
     var quantization = QuantizationName.none
 
     @Option(help: "What the nearest are compared with again: none, f16 or f32.")
@@ -24,6 +24,15 @@ struct IndexOptions: ParsableArguments {
     @Option(help: "hnsw: how many near vectors are looked at to choose them.")
     var efConstruction = 200
 
+    @Option(help: "ivf: how many lists; without it about four times the root of the rows.")
+    var lists: Int?
+
+    @Option(help: "ivf: components to each group of pq4 and pq8.")
+    var groupWidth: Int?
+
+    @Option(help: "ivf: bits to each component of rabitq.")
+    var rabitqBits: Int?
+
     /// What a search of an index takes, and what is measured where no grid says other values.
     struct Effort: Sendable {
         var name: String
@@ -31,12 +40,13 @@ struct IndexOptions: ParsableArguments {
 
         static let ef = Effort(
             name: "ef", values: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512])
+        static let probes = Effort(
+            name: "probes", values: [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
     }
 
     func validate() throws {
-        guard index == .flat || index == .hnsw else {
-            throw ValidationError(
-                "--index \(index.rawValue): not in this version, which has flat and hnsw")
+        guard index != .disk else {
+            throw ValidationError("--index disk: not in this version, which has flat, hnsw and ivf")
         }
         guard index != .flat || reranking != .none else {
             throw ValidationError("--rerank none: a flat index compares vectors, f32 or f16")
@@ -59,8 +69,17 @@ struct IndexOptions: ParsableArguments {
                     quantization: quantization.kept, reranking: reranking),
                 expectedCount: set.count)
             try set.forEachRow { id, vector in try builder.append(id: id, vector: vector) }
+            let index = try builder.build(threads: buildThreads)
             return SealedUnderTest(
-                try builder.build(threads: buildThreads), effort: .ef, allowed)
+                index, effort: .ef, chosen: index.configuration.quantization, allowed)
+        case .ivf:
+            var builder = try IVFBuilder(
+                dimensions: set.dimensions, metric: metric, configuration: lists(of: set),
+                expectedCount: set.count)
+            try set.forEachRow { id, vector in try builder.append(id: id, vector: vector) }
+            let index = try builder.build(threads: buildThreads)
+            return SealedUnderTest(
+                index, effort: .probes, chosen: index.configuration.quantization, allowed)
         case .flat:
             // Vectors that may change are kept as they are.
             if quantization == .none, reranking == .f32 {
@@ -72,10 +91,18 @@ struct IndexOptions: ParsableArguments {
                 expectedCount: set.count)
             try set.forEachRow { id, vector in try builder.append(id: id, vector: vector) }
             return SealedUnderTest(
-                try builder.build(threads: buildThreads), effort: nil, allowed)
-        case .ivf, .disk:
-            throw BenchError("--index \(index.rawValue): not in this version")
+                try builder.build(threads: buildThreads), effort: nil,
+                chosen: quantization.kept, allowed)
+        case .disk: throw BenchError("--index disk: not in this version")
         }
+    }
+
+    private func lists(of set: VectorSet) -> IVFConfiguration {
+        var configuration = IVFConfiguration(
+            lists: lists, quantization: quantization.kept, groupWidth: groupWidth,
+            keepsVectors: reranking != .none)
+        if let rabitqBits { configuration.rabitqBits = rabitqBits }
+        return configuration
     }
 
     private var reranking: Reranking {

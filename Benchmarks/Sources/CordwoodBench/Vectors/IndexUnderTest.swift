@@ -3,6 +3,8 @@ import CordwoodVectors
 /// An index that is measured. Never changed once it is built, so that threads may share it.
 protocol IndexUnderTest: Sendable {
     var bytesPerVector: Double { get }
+    /// What the vectors are kept as, which the index may have chosen itself.
+    var quantization: String { get }
     /// What can be turned when it is searched, each value of which is measured; one of nothing where
     /// there is nothing.
     func points(of grid: SearchGrid) throws -> [SearchPoint]

@@ -4,14 +4,21 @@ import CordwoodVectors
 final class SealedUnderTest: IndexUnderTest {
     private let index: any VectorIndex
     private let effort: IndexOptions.Effort?
+    private let chosen: Quantization
     private let allowed: VectorBitmap?
 
     /// `effort` says what the index's searches take, where they take any.
-    init(_ index: any VectorIndex, effort: IndexOptions.Effort?, _ allowed: RowFilter?) {
+    init(
+        _ index: any VectorIndex, effort: IndexOptions.Effort?, chosen: Quantization,
+        _ allowed: RowFilter?
+    ) {
         self.index = index
         self.effort = effort
+        self.chosen = chosen
         self.allowed = allowed.map { $0.bitmap(of: index) }
     }
+
+    var quantization: String { chosen.rawValue }
 
     var bytesPerVector: Double { Double(index.bytesAllocated) / Double(max(index.count, 1)) }
 

@@ -22,7 +22,8 @@ struct VectorsReport {
                 ("count", .integer(set.count)), ("dimensions", .integer(set.dimensions)),
                 ("queries", .integer(measured.queryCount)),
                 ("build_threads", .integer(command.options.buildThreads)),
-            ] + command.options.parameters + measured.point.parameters)
+            ] + [("chosen", .string(index.quantization))] + command.options.parameters
+                + measured.point.parameters)
         line["recall"] = .number(recall)
         line["qps"] = .number(rate)
         line["p50_us"] = .number(measured.calls.percentile(50))
