@@ -95,7 +95,7 @@ struct IVFDescription {
         writer.littleEndian(metric.fileNumber)
         writer.littleEndian(configuration.quantization.fileNumber)
         writer.littleEndian(UInt8(configuration.keepsVectors ? 1 : 0))
-        writer.littleEndian(UInt8(configuration.rabitqBits))
+        writer.littleEndian(UInt8(configuration.rabitqBits ?? 0))
         writer.littleEndian(UInt32(lists))
         writer.littleEndian(UInt32(configuration.groupWidth ?? 0))
         writer.littleEndian(configuration.seed)
@@ -121,7 +121,8 @@ struct IVFDescription {
         self.metric = metric
         configuration = IVFConfiguration(
             lists: Int(lists), quantization: quantization,
-            groupWidth: groupWidth == 0 ? nil : Int(groupWidth), rabitqBits: Int(rabitqBits),
+            groupWidth: groupWidth == 0 ? nil : Int(groupWidth),
+            rabitqBits: rabitqBits == 0 ? nil : Int(rabitqBits),
             keepsVectors: keeps == 1, seed: seed)
         do throws(VectorError) {
             try FlatIndex.validate(dimensions: self.dimensions)
@@ -177,10 +178,10 @@ struct IVFDescription {
                 checking: file, metric: metric, dimensions: dimensions, starts: lists.allStarts,
                 centroids: lists.centroids.pointer(to: Float.self)!)
             let bits = codes.quantizer.configuration.bits
-            guard bits == configuration.rabitqBits else {
+            guard bits == configuration.bits else {
                 throw VectorError(
                     .damaged,
-                    "section rabq: expected \(configuration.rabitqBits) bits as in meta, found \(bits)"
+                    "section rabq: expected \(configuration.bits) bits as in meta, found \(bits)"
                 )
             }
             return IVFCodes(quantizer: .rabitq(codes), bytes: codes.blocks)
