@@ -138,7 +138,7 @@ public struct HNSWBuilder: ~Copyable {
         return try MappedMemory(byteCount: floats * MemoryLayout<Float>.stride)
     }
 
-    private static func checkUnique(_ ids: [UInt64]) throws(VectorError) {
+    static func checkUnique(_ ids: [UInt64]) throws(VectorError) {
         let sorted = ids.sorted()
         for (id, next) in zip(sorted, sorted.dropFirst()) where id == next {
             throw VectorError(.duplicateID, "id \(id) was added more than once")

@@ -69,7 +69,7 @@ extension HNSWIndex {
 extension RecallCalibration {
     private static let pointBytes = 16
 
-    fileprivate var encoded: MemorySlice {
+    var encoded: MemorySlice {
         var writer = ByteWriter(count: Self.pointBytes * points.count)
         for point in points {
             writer.littleEndian(UInt64(point.ef))
@@ -78,7 +78,7 @@ extension RecallCalibration {
         return MemorySlice(writer.block)
     }
 
-    fileprivate init(checking bytes: MemorySlice?) throws(VectorError) {
+    init(checking bytes: MemorySlice?) throws(VectorError) {
         guard let bytes, bytes.count % Self.pointBytes == 0,
             bytes.count / Self.pointBytes <= Self.efforts.count
         else { throw VectorError(.damaged, "section reca: \(bytes?.count ?? 0) bytes") }
