@@ -239,31 +239,13 @@ static bool offer_records(cordwood_disk_walk *walk, uint32_t first, uint32_t las
     return true;
 }
 
-bool cordwood_disk_visit(cordwood_disk_walk *walk, uint32_t block, const uint8_t *records,
-                         cordwood_disk_visit_kind kind) {
+/// Inserts the neighbours of those nodes of a block that are as near as those in the pool: what the
+/// others beside the one that the block was read for cost is computing, and each may save a read.
+static void follow_block(cordwood_disk_walk *walk, uint32_t first, uint32_t count,
+                         const uint8_t *records) {
     const cordwood_disk *index = walk->index;
     cordwood_graph_scratch *scratch = &walk->scratch;
     const size_t stride = cordwood_disk_node_bytes(index);
-    const uint32_t first = block * index->nodes_per_block;
-    const uint32_t left = index->node_count - first;
-    const uint32_t count = left < index->nodes_per_block ? left : index->nodes_per_block;
-    for (uint32_t i = 0; i < walk->in_flight; i++) {
-        if (walk->blocks_in_flight[i] == block) {
-            walk->blocks_in_flight[i] = walk->blocks_in_flight[--walk->in_flight];
-            break;
-        }
-    }
-    for (uint32_t at = 0; at < count; at += ROWS_AT_ONCE) {
-        uint32_t end = at + ROWS_AT_ONCE < count ? at + ROWS_AT_ONCE : count;
-        if (!offer_records(walk, first + at, first + end, records + at * stride)) {
-            return false;
-        }
-    }
-    if (kind == CORDWOOD_DISK_COMPARE) {
-        return true;
-    }
-    // Nodes of the block that are as near as those in the pool are followed with the one that the
-    // block was read for: what they cost is computing, and each may save a read.
     uint32_t nodes[ROWS_AT_ONCE], found = 0;
     float distances[ROWS_AT_ONCE];
     for (uint32_t at = 0; at < count; at += ROWS_AT_ONCE) {
@@ -289,10 +271,34 @@ bool cordwood_disk_visit(cordwood_disk_walk *walk, uint32_t block, const uint8_t
         }
     }
     insert_all(walk, found);
-    // Those that were in the pool need not be asked for again.
+}
+
+bool cordwood_disk_visit(cordwood_disk_walk *walk, uint32_t block, const uint8_t *records,
+                         cordwood_disk_visit_kind kind) {
+    const cordwood_disk *index = walk->index;
+    const size_t stride = cordwood_disk_node_bytes(index);
+    const uint32_t first = block * index->nodes_per_block;
+    const uint32_t left = index->node_count - first;
+    const uint32_t count = left < index->nodes_per_block ? left : index->nodes_per_block;
+    for (uint32_t i = 0; i < walk->in_flight; i++) {
+        if (walk->blocks_in_flight[i] == block) {
+            walk->blocks_in_flight[i] = walk->blocks_in_flight[--walk->in_flight];
+            break;
+        }
+    }
+    for (uint32_t at = 0; at < count; at += ROWS_AT_ONCE) {
+        uint32_t end = at + ROWS_AT_ONCE < count ? at + ROWS_AT_ONCE : count;
+        if (!offer_records(walk, first + at, first + end, records + at * stride)) {
+            return false;
+        }
+    }
+    if (kind == CORDWOOD_DISK_FOLLOW) {
+        follow_block(walk, first, count, records);
+    }
+    // Those of its nodes that are in the pool need not be asked for again.
     for (uint32_t i = walk->cursor; i < walk->pool_count; i++) {
-        if ((scratch->pool[i].node & NODE) - first < count) {
-            scratch->pool[i].node |= FOLLOWED;
+        if ((walk->scratch.pool[i].node & NODE) - first < count) {
+            walk->scratch.pool[i].node |= FOLLOWED;
         }
     }
     return true;

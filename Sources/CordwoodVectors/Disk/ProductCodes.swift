@@ -7,7 +7,7 @@ final class ProductCodes: @unchecked Sendable {
 
     /// Rows that the centroids are trained with.
     private static let sampleRows = 32_768
-    private static let iterations = 12
+    private static let iterations = 8
     private static let centroidsOfPart = Int(CORDWOOD_PQ_CENTROIDS)
 
     let kernel: cordwood_pq
