@@ -38,4 +38,5 @@ void test_topk(void);
 void test_f32(void);
 void test_codes(void);
 void test_graph(void);
+void test_disk(void);
 void test_dispatch(void);

@@ -8,6 +8,7 @@ int main(void) {
     test_f32();
     test_codes();
     test_graph();
+    test_disk();
     test_dispatch();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
     return checks_failed != 0;

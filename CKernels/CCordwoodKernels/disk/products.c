@@ -10,15 +10,15 @@
 #endif
 
 enum {
-    CENTROIDS = CORDWOOD_PQ_CENTROIDS,
+    CENTROIDS = CORDWOOD_PRODUCT_CENTROIDS,
     LANES = 16,
     NODES_AT_ONCE = 8,
     COMPONENTS_AT_ONCE = 8,
     CACHE_LINE = 64
 };
 
-static size_t first_of(const cordwood_pq *pq, size_t part) {
-    return part * pq->dimensions / pq->parts;
+static size_t first_of(const cordwood_products *products, size_t part) {
+    return part * products->dimensions / products->parts;
 }
 
 /// The distances of components `first` up to `last` of a row to all centroids.
@@ -62,7 +62,7 @@ static uint32_t nearest_of(const float *distances) {
     return 0;
 }
 
-size_t cordwood_pq_train_scratch(size_t count) {
+size_t cordwood_products_train_scratch(size_t count) {
     // An error to each row, and the number of its centroid.
     return count + (count + sizeof(float) - 1) / sizeof(float);
 }
@@ -86,9 +86,10 @@ static void move_centroids(const uint8_t *nearest, const uint32_t *counts,
     }
 }
 
-void cordwood_pq_train(const cordwood_pq *pq, size_t part, const float *rows, size_t stride,
-                       size_t count, size_t iterations, float *scratch, float *centroids) {
-    const size_t begin = first_of(pq, part), end = first_of(pq, part + 1);
+void cordwood_products_train(const cordwood_products *products, size_t part, const float *rows,
+                             size_t stride, size_t count, size_t iterations, float *scratch,
+                             float *centroids) {
+    const size_t begin = first_of(products, part), end = first_of(products, part + 1);
     for (size_t i = 0; i < CENTROIDS; i++) {
         for (size_t d = begin; d < end; d++) {
             centroids[d * CENTROIDS + i] = rows[i * count / CENTROIDS * stride + d];
@@ -120,22 +121,23 @@ void cordwood_pq_train(const cordwood_pq *pq, size_t part, const float *rows, si
     }
 }
 
-void cordwood_pq_encode(const cordwood_pq *pq, const float *rows, size_t stride,
-                        const uint32_t *order, size_t count, uint8_t *codes) {
-    for (size_t i = 0; i < count; i++, codes += pq->parts) {
-        for (size_t part = 0; part < pq->parts; part++) {
+void cordwood_products_encode(const cordwood_products *products, const float *rows, size_t stride,
+                              const uint32_t *order, size_t count, uint8_t *codes) {
+    for (size_t i = 0; i < count; i++, codes += products->parts) {
+        for (size_t part = 0; part < products->parts; part++) {
             float distances[CENTROIDS];
-            part_distances(rows + order[i] * stride, pq->centroids, first_of(pq, part),
-                           first_of(pq, part + 1), true, distances);
+            part_distances(rows + order[i] * stride, products->centroids, first_of(products, part),
+                           first_of(products, part + 1), true, distances);
             codes[part] = (uint8_t)nearest_of(distances);
         }
     }
 }
 
-void cordwood_pq_table(const cordwood_pq *pq, const float *query, float *table) {
-    for (size_t part = 0; part < pq->parts; part++) {
-        part_distances(query, pq->centroids, first_of(pq, part), first_of(pq, part + 1),
-                       pq->metric == CORDWOOD_L2, table + part * CENTROIDS);
+void cordwood_products_table(const cordwood_products *products, const float *query, float *table) {
+    for (size_t part = 0; part < products->parts; part++) {
+        part_distances(query, products->centroids, first_of(products, part),
+                       first_of(products, part + 1), products->metric == CORDWOOD_L2,
+                       table + part * CENTROIDS);
     }
 }
 
@@ -146,9 +148,10 @@ static void prefetch_code(const uint8_t *code, size_t bytes) {
     __builtin_prefetch(code + bytes - 1);
 }
 
-void cordwood_pq_distances(const cordwood_pq *pq, const float *table, const uint8_t *codes,
-                           const uint32_t *nodes, size_t count, float *distances) {
-    const size_t parts = pq->parts;
+void cordwood_products_distances(const cordwood_products *products, const float *table,
+                                 const uint8_t *codes, const uint32_t *nodes, size_t count,
+                                 float *distances) {
+    const size_t parts = products->parts;
     for (size_t i = 0; i < count; i++) {
         prefetch_code(codes + nodes[i] * parts, parts);
     }
@@ -157,7 +160,7 @@ void cordwood_pq_distances(const cordwood_pq *pq, const float *table, const uint
         float sums[NODES_AT_ONCE];
         for (size_t k = 0; k < NODES_AT_ONCE; k++) {
             some[k] = codes + nodes[i + k < count ? i + k : i] * parts;
-            sums[k] = pq->base;
+            sums[k] = products->base;
         }
         const float *of_part = table;
         for (size_t part = 0; part < parts; part++, of_part += CENTROIDS) {

@@ -88,8 +88,8 @@ static bool is_seen(const cordwood_disk_walk *walk, uint32_t node) {
 /// Inserts nodes that were marked as seen.
 static void insert_all(cordwood_disk_walk *walk, uint32_t count) {
     const cordwood_disk *index = walk->index;
-    cordwood_pq_distances(&index->pq, walk->table, index->codes, walk->scratch.nodes, count,
-                          walk->scratch.distances);
+    cordwood_products_distances(&index->products, walk->table, index->codes, walk->scratch.nodes,
+                                count, walk->scratch.distances);
     walk->scratch.distance_count += count;
     for (uint32_t i = 0; i < count; i++) {
         insert(walk, walk->scratch.distances[i], walk->scratch.nodes[i]);
@@ -219,7 +219,7 @@ static bool offer_records(cordwood_disk_walk *walk, uint32_t first, uint32_t las
                           const uint8_t *records) {
     const cordwood_disk *index = walk->index;
     const size_t stride = cordwood_disk_node_bytes(index);
-    const float *rows[ROWS_AT_ONCE];
+    const float *rows[ROWS_AT_ONCE] = {0};
     float distances[ROWS_AT_ONCE];
     record read[ROWS_AT_ONCE];
     for (uint32_t node = first; node < last; node++) {
@@ -253,7 +253,8 @@ static void follow_block(cordwood_disk_walk *walk, uint32_t first, uint32_t coun
         for (uint32_t i = 0; i < some; i++) {
             nodes[i] = first + at + i;
         }
-        cordwood_pq_distances(&index->pq, walk->table, index->codes, nodes, some, distances);
+        cordwood_products_distances(&index->products, walk->table, index->codes, nodes, some,
+                                    distances);
         for (uint32_t i = 0; i < some; i++) {
             if (nodes[i] == walk->excluded || !(distances[i] <= worst_of(walk))) {
                 continue;

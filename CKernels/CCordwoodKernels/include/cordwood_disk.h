@@ -10,44 +10,49 @@ extern "C" {
 
 // MARK: Product codes
 
-enum { CORDWOOD_PQ_CENTROIDS = 256 };
+enum { CORDWOOD_PRODUCT_CENTROIDS = 256 };
 
-/// What the codes of one index mean. Part p of `parts`, at most as many as there are dimensions, is
-/// the components from p * dimensions / parts up to the next part's first; byte p of a code is the
-/// number of its centroid.
-typedef struct cordwood_pq {
+/// What the codes of one index mean. Codes are compared by the numbers of their nodes, each by
+/// itself, and take as many bytes as there are parts, of which the widths differ by one at most.
+/// Part p of `parts`, at most as many as there are dimensions, is the components from p *
+/// dimensions / parts up to the next part's first; byte p of a code is the number of its centroid.
+typedef struct cordwood_products {
     size_t dimensions;
     size_t parts;
     /// As in `cordwood_f32_query`.
     cordwood_metric metric;
     float base;
-    /// `dimensions` rows of CORDWOOD_PQ_CENTROIDS floats: what each component is in each centroid.
+    /// `dimensions` rows of CORDWOOD_PRODUCT_CENTROIDS floats: what each component is in each
+    /// centroid.
     const float *centroids;
-} cordwood_pq;
+} cordwood_products;
 
 /// Floats of scratch that training needs for so many rows.
-size_t cordwood_pq_train_scratch(size_t count);
+size_t cordwood_products_train_scratch(size_t count);
 
 /// Finds the centroids of one part among `count` rows, one every `stride` floats: Lloyd's k-means
 /// from evenly spaced rows on; a centroid that has no row takes the one that is farthest from its
 /// own. Writes only that part's rows of `centroids`. O(iterations * count * part * 256). The same
 /// bits on every instruction set.
-void cordwood_pq_train(const cordwood_pq *pq, size_t part, const float *rows, size_t stride,
-                       size_t count, size_t iterations, float *scratch, float *centroids);
+void cordwood_products_train(const cordwood_products *products, size_t part, const float *rows,
+                             size_t stride, size_t count, size_t iterations, float *scratch,
+                             float *centroids);
 
 /// Writes `count` codes of `parts` bytes: code i is that of the row of floats `order[i]`.
-void cordwood_pq_encode(const cordwood_pq *pq, const float *rows, size_t stride,
-                        const uint32_t *order, size_t count, uint8_t *codes);
+void cordwood_products_encode(const cordwood_products *products, const float *rows, size_t stride,
+                              const uint32_t *order, size_t count, uint8_t *codes);
 
 /// Writes the query's distance to every centroid of every part: `parts` times
-/// CORDWOOD_PQ_CENTROIDS floats. A distance to a code is the base and a sum of one from each part.
-void cordwood_pq_table(const cordwood_pq *pq, const float *query, float *table);
+/// CORDWOOD_PRODUCT_CENTROIDS floats. A distance to a code is the base and a sum of one from each
+/// part.
+void cordwood_products_table(const cordwood_products *products, const float *query, float *table);
 
 /// Writes the distances of the codes of `count` nodes. Bound by two loads to a byte of a code, most
 /// from the table, which is larger than the first cache from 48 parts on; codes are asked for
 /// ahead.
-void cordwood_pq_distances(const cordwood_pq *pq, const float *table, const uint8_t *codes,
-                           const uint32_t *nodes, size_t count, float *distances);
+void cordwood_products_distances(const cordwood_products *products, const float *table,
+                                 const uint8_t *codes, const uint32_t *nodes, size_t count,
+                                 float *distances);
 
 // MARK: Nodes in blocks
 
@@ -61,7 +66,7 @@ typedef enum cordwood_disk_element {
 /// bytes), its first vector's place (4), how many equal vectors it has (4), `degree` edges (4
 /// each), ended by CORDWOOD_NO_NODE, and the vector's components; filled up to a multiple of 8.
 typedef struct cordwood_disk {
-    cordwood_pq pq;
+    cordwood_products products;
     /// Node after node.
     const uint8_t *codes;
     uint32_t node_count;
@@ -90,7 +95,7 @@ typedef struct cordwood_disk_walk {
     const cordwood_disk *index;
     /// At unit length where vectors are brought to it.
     cordwood_f32_query query;
-    /// The query's, of `cordwood_pq_table`.
+    /// The query's, of `cordwood_products_table`.
     const float *table;
     /// A bit for each vector by its place, or null for all.
     const uint64_t *allowed;

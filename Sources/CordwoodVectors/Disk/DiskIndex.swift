@@ -61,7 +61,7 @@ public final class DiskIndex: VectorIndex, @unchecked Sendable {
         let kernel = UnsafeMutablePointer<cordwood_disk>.allocate(capacity: 1)
         kernel.initialize(
             to: cordwood_disk(
-                pq: parts.products.kernel, codes: parts.codes.pointer(to: UInt8.self),
+                products: parts.products.kernel, codes: parts.codes.pointer(to: UInt8.self),
                 node_count: UInt32(nodeCount), degree: UInt32(parts.layout.degree),
                 nodes_per_block: UInt32(parts.layout.nodesPerBlock),
                 element: parts.layout.element.kernel, dimensions: dimensions,

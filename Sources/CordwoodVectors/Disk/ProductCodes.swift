@@ -8,9 +8,9 @@ final class ProductCodes: @unchecked Sendable {
     /// Rows that the centroids are trained with.
     private static let sampleRows = 32_768
     private static let iterations = 8
-    private static let centroidsOfPart = Int(CORDWOOD_PQ_CENTROIDS)
+    private static let centroidsOfPart = Int(CORDWOOD_PRODUCT_CENTROIDS)
 
-    let kernel: cordwood_pq
+    let kernel: cordwood_products
     private let centroids: UnsafeMutablePointer<Float>
 
     var parts: Int { kernel.parts }
@@ -24,7 +24,7 @@ final class ProductCodes: @unchecked Sendable {
 
     private init(parts: Int, metric: Metric, dimensions: Int) {
         centroids = .allocate(capacity: dimensions * Self.centroidsOfPart)
-        kernel = cordwood_pq(
+        kernel = cordwood_products(
             dimensions: dimensions, parts: parts, metric: metric.kernelMetric,
             base: metric.kernelBase, centroids: centroids)
     }
@@ -44,12 +44,12 @@ final class ProductCodes: @unchecked Sendable {
             let source = rows + Int(order[row * order.count / count]) * stride
             (sample.base + row * dimensions).update(from: source, count: dimensions)
         }
-        let scratchCount = cordwood_pq_train_scratch(count)
+        let scratchCount = cordwood_products_train_scratch(count)
         let scratch = SharedFloats(count: scratchCount * threads)
         ParallelWork.run(0..<parts, chunk: 1, threads: threads) { [self] thread, parts in
             for part in parts {
                 withUnsafePointer(to: kernel) {
-                    cordwood_pq_train(
+                    cordwood_products_train(
                         $0, part, sample.base, dimensions, count, Self.iterations,
                         scratch.base + thread * scratchCount, centroids)
                 }
@@ -77,7 +77,7 @@ final class ProductCodes: @unchecked Sendable {
 
     /// Writes a query's distances to all centroids: ``tableCount`` floats.
     func fill(table: UnsafeMutablePointer<Float>, for query: UnsafePointer<Float>) {
-        withUnsafePointer(to: kernel) { cordwood_pq_table($0, query, table) }
+        withUnsafePointer(to: kernel) { cordwood_products_table($0, query, table) }
     }
 
     /// Writes code i for the floats of row `order[i]`, for each i of a range, at its place.
@@ -86,7 +86,7 @@ final class ProductCodes: @unchecked Sendable {
         _ range: Range<Int>, into codes: UnsafeMutablePointer<UInt8>
     ) {
         withUnsafePointer(to: kernel) {
-            cordwood_pq_encode(
+            cordwood_products_encode(
                 $0, rows, stride, order + range.lowerBound, range.count,
                 codes + range.lowerBound * parts)
         }

@@ -25,7 +25,7 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "l2, ip or cosine.", transform: named)
     var metric: Metric
 
-    @Option(help: "flat or hnsw; ivf and disk are not in this version.")
+    @Option(help: "flat, hnsw or disk; ivf is not in this version.")
     var index = IndexName.flat
 
     @Option(help: "none, and with hnsw sq8 or sq4; pq4, rabitq and auto are not in this version.")
@@ -49,8 +49,17 @@ struct VectorsCommand: AsyncParsableCommand {
     @Option(help: "hnsw: how many neighbours a vector chooses.")
     var neighbors = 16
 
-    @Option(help: "hnsw: how many near vectors are looked at to choose them.")
+    @Option(help: "hnsw and disk: how many near vectors are looked at to choose them.")
     var efConstruction = 200
+
+    @Option(help: "disk: the most edges of a vector.")
+    var degree = 48
+
+    @Option(help: "disk: megabytes in memory that the index may take.")
+    var memoryCap = 64
+
+    @Option(help: ArgumentHelp("disk: where the index is built.", valueName: "directory"))
+    var directory = "/tmp"
 
     @Flag(help: "hnsw: keep codes alone, and no vectors to compare the nearest with again.")
     var codesOnly = false
@@ -75,14 +84,17 @@ struct VectorsCommand: AsyncParsableCommand {
     var limits = false
 
     func validate() throws {
-        guard index == .flat || index == .hnsw else {
+        guard index != .ivf else {
             throw ValidationError(
-                "--index \(index.rawValue): not in this version, which has flat and hnsw")
+                "--index \(index.rawValue): not in this version, which has flat, hnsw and disk")
         }
-        guard quantization == .none || index == .hnsw && kept != nil else {
+        guard
+            quantization == .none || index == .hnsw && kept != nil
+                || index == .disk && quantization == .auto
+        else {
             throw ValidationError(
-                "--quantization \(quantization.rawValue): not in this version, where flat has none "
-                    + "and hnsw none, sq8 and sq4")
+                "--quantization \(quantization.rawValue): not in this version, where flat has none, "
+                    + "hnsw none, sq8 and sq4, and disk codes as long as the memory allows")
         }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
@@ -91,6 +103,7 @@ struct VectorsCommand: AsyncParsableCommand {
             ("--k", k), ("--threads", threads), ("--build-threads", buildThreads),
             ("--rounds", rounds), ("--limit", limit ?? 1), ("--query-limit", queryLimit ?? 1),
             ("--hold-out", holdOut ?? 1), ("--single-queries", singleQueries ?? 1),
+            ("--memory-cap", memoryCap), ("--degree", degree),
         ]
         for (name, count) in counts where count < 1 {
             throw ValidationError("\(name): expected 1 or more, found \(count)")
@@ -105,7 +118,7 @@ struct VectorsCommand: AsyncParsableCommand {
             limit: limit, queryLimit: queryLimit)
         let clock = ContinuousClock()
         let start = clock.now
-        let index = try makeIndex(of: set)
+        let index = try await makeIndex(of: set)
         let buildSeconds = start.duration(to: clock.now) / .seconds(1)
         let residentBytes = Machine.residentBytes
         let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric)
@@ -133,7 +146,15 @@ struct VectorsCommand: AsyncParsableCommand {
         }
     }
 
-    private func makeIndex(of set: VectorSet) throws -> any IndexUnderTest {
+    private func makeIndex(of set: VectorSet) async throws -> any IndexUnderTest {
+        if index == .disk {
+            return try await DiskUnderTest(
+                set, metric: metric,
+                configuration: DiskConfiguration(
+                    degree: degree, efConstruction: efConstruction,
+                    memoryCapBytes: memoryCap * 1_000_000),
+                directory: directory, threads: buildThreads)
+        }
         guard index == .hnsw, let kept else { return try FlatUnderTest(set, metric: metric) }
         return try HNSWUnderTest(
             set, metric: metric,
@@ -146,6 +167,12 @@ struct VectorsCommand: AsyncParsableCommand {
     private var kept: Quantization? { Quantization(rawValue: quantization.rawValue) }
 
     var buildParameters: [(String, JSONValue)] {
+        if index == .disk {
+            return [
+                ("degree", .integer(degree)), ("ef_construction", .integer(efConstruction)),
+                ("memory_cap_mb", .integer(memoryCap)),
+            ]
+        }
         guard index == .hnsw else { return [] }
         return [
             ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
