@@ -34,7 +34,6 @@ let package = Package(
                 "CBenchmarkBLAS", "CBenchmarkLimits", "CBenchmarkSystem",
                 .product(name: "Cordwood", package: "cordwood"),
                 .product(name: "CordwoodLog", package: "cordwood"),
-                .product(name: "CordwoodStorage", package: "cordwood"),
                 .product(name: "CordwoodVectors", package: "cordwood"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
