@@ -38,6 +38,9 @@ static inline unsigned cordwood_uring_setup_flags(unsigned attempt) {
 
 static const unsigned cordwood_uring_setup_attempts = 3;
 
+/// The first set of flags for a ring that different threads submit to, one at a time.
+static const unsigned cordwood_uring_first_setup_for_threads = 1;
+
 /// 1 when the kernel knows every operation that a ring loop submits.
 static inline int cordwood_uring_has_operations(struct io_uring *ring) {
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -102,6 +105,13 @@ static inline int cordwood_reopen_direct(int descriptor) {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
     return open(path, O_WRONLY | __O_DIRECT | O_CLOEXEC);
+}
+
+/// The same for reads: what is read comes from the medium and leaves no copy in memory.
+static inline int cordwood_reopen_direct_for_reading(int descriptor) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return open(path, O_RDONLY | __O_DIRECT | O_CLOEXEC);
 }
 
 /// Begins the writeback of a range and does not wait for it. -1 and errno on failure.

@@ -138,12 +138,21 @@ public protocol StorageFile: AnyObject, Sendable {
     /// read as zeros from then on, so what is served is checked after it was touched.
     func map(count: Int) async throws(StorageError) -> MemoryBlock
 
+    /// The file for reads at random places, many at once, by threads that wait for them; it stays open
+    /// for these after ``close()``. The file must not change any more.
+    func randomReads() async throws(StorageError) -> any RandomReads
+
     func close() async
 }
 
 extension StorageFile {
     /// What bounds the ranges of ``writeZeros(_:)``: a page.
     public static var zeroAlignment: Int { 4096 }
+
+    /// From a map of the file.
+    public func randomReads() async throws(StorageError) -> any RandomReads {
+        MappedReads(try await map(count: try await size()))
+    }
 
     /// The same, and somebody waits for it.
     public func write(_ writes: [FileWrite], thenSync: Bool) async throws(StorageError) {

@@ -28,6 +28,8 @@ public struct VectorError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let storage = Code(description: "storage")
         /// The system gave no memory.
         public static let outOfMemory = Code(description: "out of memory")
+        /// An index that would not stay below its cap of memory.
+        public static let memoryCap = Code(description: "memory cap too small")
         /// `CORDWOOD_ISA` names an instruction set that is unknown, or that the processor lacks.
         public static let unavailableISA = Code(description: "instruction set not available")
     }

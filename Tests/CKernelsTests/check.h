@@ -42,4 +42,5 @@ void test_flat(void);
 void test_graph(void);
 void test_pq(void);
 void test_rabitq(void);
+void test_disk(void);
 void test_dispatch(void);

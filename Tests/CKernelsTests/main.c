@@ -12,6 +12,7 @@ int main(void) {
     test_graph();
     test_pq();
     test_rabitq();
+    test_disk();
     test_dispatch();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
     return checks_failed != 0;

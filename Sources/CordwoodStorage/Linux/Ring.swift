@@ -1,7 +1,7 @@
 import CLiburing
 import Glibc
 
-/// An io_uring: the thin wrapper over liburing. Made and used on one thread.
+/// An io_uring: the thin wrapper over liburing. Made and used on one thread, or by one after another.
 struct Ring: ~Copyable {
     /// Room for steps that are prepared and not yet submitted; also the longest chain, together
     /// with ``completionCapacity`` the bound on what is in flight.
@@ -21,16 +21,21 @@ struct Ring: ~Copyable {
 
     /// Sets up a ring with the best flags that the kernel accepts, and makes sure that it knows
     /// the operations used here. ENOSYS or EPERM where io_uring is missing or forbidden.
-    init() throws(Errno) {
+    ///
+    /// A ring that `movesBetweenThreads` does without what the kernel makes faster for a single one.
+    init(
+        submissionCapacity: Int = Self.submissionCapacity,
+        completionCapacity: Int = Self.completionCapacity, movesBetweenThreads: Bool = false
+    ) throws(Errno) {
         let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         var status: Int32 = 0
-        for attempt in 0..<cordwood_uring_setup_attempts {
+        let first = movesBetweenThreads ? cordwood_uring_first_setup_for_threads : 0
+        for attempt in first..<cordwood_uring_setup_attempts {
             ring.initialize(to: io_uring())
             var parameters = io_uring_params()
             parameters.flags = cordwood_uring_setup_flags(attempt)
-            parameters.cq_entries = UInt32(Self.completionCapacity)
-            status = io_uring_queue_init_params(
-                UInt32(Self.submissionCapacity), ring, &parameters)
+            parameters.cq_entries = UInt32(completionCapacity)
+            status = io_uring_queue_init_params(UInt32(submissionCapacity), ring, &parameters)
             // EINVAL means a flag that this kernel does not know: ask for less.
             if status != -EINVAL { break }
         }
@@ -45,8 +50,9 @@ struct Ring: ~Copyable {
         }
         self.ring = ring
         batch = .allocate(capacity: Self.completionBatch)
-        // Saves the lookup of the ring's descriptor at every submission, where the kernel can.
-        _ = io_uring_register_ring_fd(ring)
+        // Saves the lookup of the ring's descriptor at every submission, where the kernel can; it is
+        // known to the thread that registers it alone.
+        if !movesBetweenThreads { _ = io_uring_register_ring_fd(ring) }
     }
 
     deinit {

@@ -20,6 +20,9 @@ struct GraphConstruction {
     let threads: Int
     /// Told how many nodes of the lowest level are in, now and then.
     let progress: @Sendable (Int) -> Void
+    /// More than 1 keeps longer edges as well, with which walks take fewer steps (Vamana: Subramanya et
+    /// al., NeurIPS 2019). Compared with distances as they are, which for L2 are squares.
+    var alpha: Float = 1
 
     /// Builds the levels above the lowest, and of that the nodes up to `end`; then calls `between`, and
     /// adds the others.
@@ -48,7 +51,7 @@ struct GraphConstruction {
         kernel.neighbors = UInt32(neighbors)
         kernel.ef = UInt32(configuration.efConstruction)
         kernel.beam = UInt32(Self.beam)
-        kernel.alpha = 1
+        kernel.alpha = alpha
         kernel.targets = batch.targets
         kernel.proposals = batch.proposals
         kernel.grouped = batch.grouped

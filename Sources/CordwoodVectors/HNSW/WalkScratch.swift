@@ -24,6 +24,11 @@ final class WalkScratch: @unchecked Sendable {
         makeRoom(ef: ef)
     }
 
+    /// Bytes beside the bits of the nodes and the pool.
+    static func fixedBytes(_ degree: Int) -> Int {
+        4 * touchedCapacity + 8 * (Int(CORDWOOD_GRAPH_MAXIMUM_BEAM) * degree + 16)
+    }
+
     deinit {
         kernel.seen.deallocate()
         kernel.touched.deallocate()

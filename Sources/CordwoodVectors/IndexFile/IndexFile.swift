@@ -1,4 +1,3 @@
-internal import CCordwoodChecksum
 internal import CordwoodStorage
 
 /// Where an index that is opened has its bytes.
@@ -9,19 +8,14 @@ public enum IndexResidency: Sendable, Hashable {
     case mapped
 }
 
-/// The file of an index: a header page that names sections, and the sections, each with a checksum.
-/// `docs/file-formats.md` has the bytes.
+/// The file of an index: a header page that names sections (``IndexHeader``), and the sections, each
+/// with a checksum. `docs/file-formats.md` has the bytes.
 ///
 /// A file is written under another name, synced, renamed and its directory synced, so that it is there
 /// whole or not at all; and never changed. What is read from one is believed only after every checksum
 /// held, and each number in it was held against a cap and against the length of what it counts.
 struct IndexFile {
-    static let version: UInt32 = 1
-    static let pageBytes = 4096
-    static let maximumSections = 64
-    private static let magic: [UInt8] = Array("CORDWIDX".utf8)
-    private static let headBytes = 32
-    private static let entryBytes = 32
+    static let pageBytes = IndexHeader.pageBytes
     private static let chunkBytes = 8 << 20
 
     /// What an index is, and so which sections it has.
@@ -58,7 +52,7 @@ struct IndexFile {
     /// Returns when the file and its name are durable. Throws ``VectorError/Code/storage``; a file that
     /// had the name is then as it was, or already the new one where only the last sync failed.
     func write<S: Storage>(to path: StoragePath, on storage: S) async throws(VectorError) {
-        let header = header()
+        let header = header.encoded
         do throws(StorageError) {
             let staged = try path.parent.appending(path.names.last! + ".new")
             let file = try await storage.open(staged, .openOrCreate)
@@ -83,29 +77,14 @@ struct IndexFile {
         } catch { throw VectorError(.storage, "writing \(path): \(error)") }
     }
 
-    private func header() -> MemorySlice {
-        var writer = ByteWriter(count: Self.pageBytes)
-        writer.bytes(Self.magic)
-        writer.littleEndian(Self.version)
-        writer.littleEndian(UInt32(0))
-        writer.littleEndian(kind.rawValue)
-        writer.littleEndian(UInt32(sections.count))
-        let positions = positions
-        let end = zip(positions, sections).map { $0 + $1.bytes.count }.max() ?? Self.pageBytes
-        writer.littleEndian(UInt64(end))
-        for (position, section) in zip(positions, sections) {
-            writer.bytes(Array(section.tag.utf8))
-            writer.littleEndian(checksum(section.bytes.unsafeBytes))
-            writer.littleEndian(UInt64(position))
-            writer.littleEndian(UInt64(section.bytes.count))
-            writer.littleEndian(UInt64(0))
-        }
-        writer.zeros(Self.pageBytes - writer.position)
-        let bytes = writer.block.unsafeMutableBytes
-        bytes.storeBytes(
-            of: checksum(UnsafeRawBufferPointer(bytes)).littleEndian, toByteOffset: 12,
-            as: UInt32.self)
-        return MemorySlice(writer.block)
+    private var header: IndexHeader {
+        IndexHeader(
+            kind: kind,
+            entries: zip(positions, sections).map { position, section in
+                .init(
+                    tag: section.tag, checksum: indexChecksum(section.bytes.unsafeBytes),
+                    position: position, byteCount: section.bytes.count)
+            })
     }
 
     /// Where each section starts; one without bytes takes no place.
@@ -113,13 +92,9 @@ struct IndexFile {
         var next = Self.pageBytes
         return sections.map { section in
             guard section.bytes.count > 0 else { return Self.pageBytes }
-            defer { next = Self.onPage(next + section.bytes.count) }
+            defer { next = IndexHeader.onPage(next + section.bytes.count) }
             return next
         }
-    }
-
-    private static func onPage(_ position: Int) -> Int {
-        (position + pageBytes - 1) / pageBytes * pageBytes
     }
 
     // MARK: Reading
@@ -169,94 +144,24 @@ struct IndexFile {
 
     /// Reads the header and checks all bytes.
     init(checking block: MemoryBlock, _ kind: Kind) throws(VectorError) {
-        let bytes = block.unsafeBytes
-        guard bytes.count >= Self.pageBytes else {
-            throw VectorError(
-                .damaged,
-                "expected a header of \(Self.pageBytes) bytes, found \(bytes.count) bytes in all")
-        }
-        guard bytes.prefix(8).elementsEqual(Self.magic) else {
-            throw VectorError(
-                .unknownFormat, "expected a file of an index, found another beginning")
-        }
-        let page = [UInt8](bytes.prefix(Self.pageBytes))
-        var zeroed = page
-        zeroed.replaceSubrange(12..<16, with: [0, 0, 0, 0])
-        let (version, sum, found, count, length) = page.withUnsafeBytes { page in
-            (
-                page.number(8, UInt32.self), page.number(12, UInt32.self),
-                page.number(16, UInt32.self), page.number(20, UInt32.self),
-                page.number(24, UInt64.self)
-            )
-        }
-        guard version == Self.version else {
-            throw VectorError(
-                .unknownFormat,
-                "expected version \(Self.version) of an index's file, found \(version)")
-        }
-        guard zeroed.withUnsafeBytes({ checksum($0) }) == sum else {
-            throw VectorError(.damaged, "the header does not match its checksum")
-        }
-        guard found == kind.rawValue else {
-            throw VectorError(
-                .unknownFormat, "expected an index of kind \(kind.rawValue), found \(found)")
-        }
-        guard count <= Self.maximumSections, length == UInt64(bytes.count) else {
-            throw VectorError(
-                .damaged,
-                "expected at most \(Self.maximumSections) sections and \(length) bytes, found "
-                    + "\(count) sections and \(bytes.count) bytes")
-        }
+        let header = try IndexHeader(
+            checking: block.unsafeBytes, fileBytes: block.count, kind)
         var sections: [Section] = []
-        for number in 0..<Int(count) {
-            sections.append(
-                try Self.section(page, Self.headBytes + number * Self.entryBytes, in: block))
+        for entry in header.entries {
+            let bytes = MemorySlice(block, entry.position..<entry.position + entry.byteCount)
+            guard !entry.isCheckedByPage, indexChecksum(bytes.unsafeBytes) == entry.checksum else {
+                throw VectorError(
+                    .damaged, "section \(entry.tag) does not match its checksum")
+            }
+            sections.append(Section(tag: entry.tag, bytes: bytes))
         }
         self.kind = kind
         self.sections = sections
-    }
-
-    private static func section(
-        _ page: [UInt8], _ place: Int, in block: MemoryBlock
-    ) throws(VectorError) -> Section {
-        let tag = String(decoding: page[place..<place + 4], as: UTF8.self)
-        let (sum, position, length) = page.withUnsafeBytes { page in
-            (
-                page.number(place + 4, UInt32.self), page.number(place + 8, UInt64.self),
-                page.number(place + 16, UInt64.self)
-            )
-        }
-        let end = position.addingReportingOverflow(length)
-        guard !end.overflow, end.partialValue <= UInt64(block.count),
-            position >= UInt64(pageBytes), position % UInt64(pageBytes) == 0
-        else {
-            throw VectorError(
-                .damaged,
-                "section \(tag): \(length) bytes at \(position) do not lie in \(block.count) bytes")
-        }
-        let bytes = MemorySlice(block, Int(position)..<Int(end.partialValue))
-        guard checksum(bytes.unsafeBytes) == sum else {
-            throw VectorError(.damaged, "section \(tag) does not match its checksum")
-        }
-        return Section(tag: tag, bytes: bytes)
     }
 
     init(kind: Kind, sections: [Section]) {
         self.kind = kind
         self.sections = sections
-    }
-}
-
-private func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    cordwood_crc32c(0, bytes.baseAddress, bytes.count)
-}
-
-extension UnsafeRawBufferPointer {
-    /// A little-endian number, which must lie within the bytes.
-    func number<Number: FixedWidthInteger & BitwiseCopyable>(
-        _ position: Int, _ type: Number.Type
-    ) -> Number {
-        Number(littleEndian: loadUnaligned(fromByteOffset: position, as: type))
     }
 }
 

@@ -54,7 +54,9 @@ struct StagedVectors: ~Copyable {
     }
 
     /// Throws ``VectorError/Code/duplicateID`` when an id came twice. O(count log count).
-    borrowing func checkUnique() throws(VectorError) {
+    borrowing func checkUnique() throws(VectorError) { try Self.checkUnique(ids) }
+
+    static func checkUnique(_ ids: [UInt64]) throws(VectorError) {
         let sorted = ids.sorted()
         for (id, next) in zip(sorted, sorted.dropFirst()) where id == next {
             throw VectorError(.duplicateID, "id \(id) was added more than once")

@@ -3,10 +3,14 @@ import CordwoodVectors
 
 /// Which index is measured, and how it is built.
 struct IndexOptions: ParsableArguments {
-    @Option(help: "flat, hnsw or ivf; disk is not in this version.")
+    @Option(help: "flat, hnsw, ivf or disk.")
     var index = IndexName.flat
 
-    @Option(help: "none, sq8, sq4; with hnsw auto; with ivf none, sq8, pq4, pq8, rabitq or auto.")
+    @Option(
+        help: """
+            flat: none, sq8, sq4; hnsw: these and auto; ivf: none, sq8, pq4, pq8, rabitq, auto; disk \
+            has codes as long as the memory allows.
+            """)
     var quantization = QuantizationName.none
 
     @Option(help: "What the nearest are compared with again: none, f16 or f32.")
@@ -21,7 +25,7 @@ struct IndexOptions: ParsableArguments {
     @Option(help: "hnsw: how many neighbours a vector chooses.")
     var neighbors = 16
 
-    @Option(help: "hnsw: how many near vectors are looked at to choose them.")
+    @Option(help: "hnsw and disk: how many near vectors are looked at to choose them.")
     var efConstruction = 200
 
     @Option(help: "ivf: how many lists; without it about four times the root of the rows.")
@@ -32,6 +36,15 @@ struct IndexOptions: ParsableArguments {
 
     @Option(help: "ivf: bits to each component of rabitq.")
     var rabitqBits: Int?
+
+    @Option(help: "disk: the most edges of a vector.")
+    var degree = 48
+
+    @Option(help: "disk: megabytes in memory that the index may take.")
+    var memoryCap = 64
+
+    @Option(help: ArgumentHelp("disk: where the index is built.", valueName: "directory"))
+    var directory = "/tmp"
 
     /// What a search of an index takes, and what is measured where no grid says other values.
     struct Effort: Sendable {
@@ -45,21 +58,26 @@ struct IndexOptions: ParsableArguments {
     }
 
     func validate() throws {
-        guard index != .disk else {
-            throw ValidationError("--index disk: not in this version, which has flat, hnsw and ivf")
+        guard index != .disk || quantization == .none || quantization == .auto else {
+            throw ValidationError(
+                "--quantization \(quantization.rawValue): an index on disk has codes as long as the "
+                    + "memory allows")
         }
         guard index != .flat || reranking != .none else {
             throw ValidationError("--rerank none: a flat index compares vectors, f32 or f16")
         }
-        guard buildThreads > 0 else {
-            throw ValidationError("--build-threads: expected 1 or more, found \(buildThreads)")
+        let counts = [
+            ("--build-threads", buildThreads), ("--memory-cap", memoryCap), ("--degree", degree),
+        ]
+        for (name, count) in counts where count < 1 {
+            throw ValidationError("\(name): expected 1 or more, found \(count)")
         }
     }
 
     /// Adds every row of the set under its number.
     func build(
         of set: VectorSet, metric: Metric, _ allowed: RowFilter?
-    ) throws -> any IndexUnderTest {
+    ) async throws -> any IndexUnderTest {
         switch index {
         case .hnsw:
             var builder = try HNSWBuilder(
@@ -93,7 +111,13 @@ struct IndexOptions: ParsableArguments {
             return SealedUnderTest(
                 try builder.build(threads: buildThreads), effort: nil,
                 chosen: quantization.kept, allowed)
-        case .disk: throw BenchError("--index disk: not in this version")
+        case .disk:
+            return try await DiskUnderTest(
+                set, metric: metric,
+                configuration: DiskConfiguration(
+                    degree: degree, efConstruction: efConstruction,
+                    memoryCapBytes: memoryCap * 1_000_000),
+                directory: directory, threads: buildThreads, allowed)
         }
     }
 
@@ -112,10 +136,18 @@ struct IndexOptions: ParsableArguments {
     /// What was asked for, for a report.
     var parameters: [(String, JSONValue)] {
         let rerank = [("rerank", JSONValue.string(reranking.rawValue))]
-        guard index == .hnsw else { return rerank }
-        return [
-            ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
-        ] + rerank
+        switch index {
+        case .flat, .ivf: return rerank
+        case .hnsw:
+            return [
+                ("neighbors", .integer(neighbors)), ("ef_construction", .integer(efConstruction)),
+            ] + rerank
+        case .disk:
+            return [
+                ("degree", .integer(degree)), ("ef_construction", .integer(efConstruction)),
+                ("memory_cap_mb", .integer(memoryCap)),
+            ]
+        }
     }
 }
 

@@ -5,11 +5,20 @@ protocol IndexUnderTest: Sendable {
     var bytesPerVector: Double { get }
     /// What the vectors are kept as, which the index may have chosen itself.
     var quantization: String { get }
+    /// Bytes in memory, with what the searches of one thread take, where the index bounds them.
+    var memoryBytes: Int? { get }
+    /// Pages of 4 KiB that a query reads, of an index that reads as it searches.
+    func readsPerQuery(at point: SearchPoint) -> Double?
     /// What can be turned when it is searched, each value of which is measured; one of nothing where
     /// there is nothing.
     func points(of grid: SearchGrid) throws -> [SearchPoint]
     func search(_ query: Span<Float>, limit: Int, at point: SearchPoint) throws -> [Neighbor]
     func search(batch: Span<Float>, limit: Int, at point: SearchPoint) throws -> [[Neighbor]]
+}
+
+extension IndexUnderTest {
+    var memoryBytes: Int? { nil }
+    func readsPerQuery(at point: SearchPoint) -> Double? { nil }
 }
 
 /// How one search is made: nothing to turn, or an effort by the name that the grid has for it.

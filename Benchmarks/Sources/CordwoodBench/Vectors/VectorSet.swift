@@ -74,11 +74,25 @@ struct VectorSet {
     /// Calls `body` with the number and the components of each row that is searched.
     func forEachRow(_ body: (UInt64, Span<Float>) throws -> Void) throws {
         var values: [Float] = []
-        for start in stride(from: 0, to: rows, by: Self.chunkRows) {
-            try base.readRows(start..<min(start + Self.chunkRows, rows), into: &values)
-            for row in 0..<values.count / dimensions where !heldOut.contains(start + row) {
-                try body(UInt64(start + row), values.span.extracting(query(row)))
+        for chunk in chunks {
+            try base.readRows(chunk, into: &values)
+            for row in chunk where !heldOut.contains(row) {
+                try body(UInt64(row), values.span.extracting(query(row - chunk.lowerBound)))
             }
+        }
+    }
+
+    /// All rows, in pieces that are read at a time.
+    var chunks: [Range<Int>] {
+        stride(from: 0, to: rows, by: Self.chunkRows).map { $0..<min($0 + Self.chunkRows, rows) }
+    }
+
+    /// The number and the components of each row of a chunk that is searched.
+    func rows(_ chunk: Range<Int>) throws -> [(UInt64, [Float])] {
+        var values: [Float] = []
+        try base.readRows(chunk, into: &values)
+        return chunk.filter { !heldOut.contains($0) }.map {
+            (UInt64($0), Array(values[query($0 - chunk.lowerBound)]))
         }
     }
 

@@ -97,7 +97,7 @@ struct VectorsCommand: AsyncParsableCommand {
         let allowed = try allow.map { try RowFilter(path: $0, rows: set.rowCount) }
         let clock = ContinuousClock()
         let start = clock.now
-        let index = try options.build(of: set, metric: metric, allowed)
+        let index = try await options.build(of: set, metric: metric, allowed)
         let buildSeconds = start.duration(to: clock.now) / .seconds(1)
         let residentBytes = Machine.residentBytes
         let exact = try index as? FlatUnderTest ?? FlatUnderTest(set, metric: metric, allowed)

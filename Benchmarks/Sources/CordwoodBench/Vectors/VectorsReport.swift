@@ -31,6 +31,10 @@ struct VectorsReport {
         line["build_seconds"] = .number(buildSeconds)
         line["bytes_per_vector"] = .number(index.bytesPerVector)
         line["resident_mb"] = .number(Double(residentBytes) / 1e6)
+        if let memory = index.memoryBytes { line["memory"] = .integer(memory) }
+        if let reads = index.readsPerQuery(at: measured.point) {
+            line["reads_per_query"] = .number(reads)
+        }
         line["threads"] = .integer(measured.threads)
         line["isa"] = .string(VectorKernels.isa)
         line["mode"] = .string(measured.mode.rawValue)

@@ -1,0 +1,188 @@
+internal import CCordwoodKernels
+public import CordwoodStorage
+
+/// Takes vectors, and builds a ``DiskIndex`` of them in a file.
+///
+/// **Memory.** The vectors wait in a second file, `NAME.rows`, which is removed at the end and
+/// overwritten by the next builder where one was left behind; ids are in memory, 8 bytes each. While the
+/// index is built it takes at most ``DiskConfiguration/buildMemoryCapBytes``. **Determinism.** The same
+/// vectors in the same order, with the same configuration, give the same file with any number of
+/// threads. **Threads.** One caller at a time.
+public struct DiskBuilder<S: Storage>: ~Copyable {
+    /// Vectors are written to their file in pieces of about so many bytes.
+    private static var pieceBytes: Int { 4 << 20 }
+
+    public let dimensions: Int
+    public let metric: Metric
+    public let configuration: DiskConfiguration
+    public private(set) var count = 0
+
+    private let path: StoragePath
+    private let storage: S
+    private let rowsPath: StoragePath
+    private let rows: S.File
+    private let shape: DiskRows.Shape
+    private var ids: [UInt64] = []
+    private var element = DiskElement.uint8
+    private var piece: MemoryBlock
+    private var pieceCount = 0
+    /// Of all rows that were written.
+    private var checksum: UInt32 = 0
+
+    /// An empty builder of the file at `path`, beside which it keeps the vectors. Throws
+    /// ``VectorError/Code/invalidDimensions``, ``VectorError/Code/invalidConfiguration`` or
+    /// ``VectorError/Code/storage``.
+    public init(
+        dimensions: Int, metric: Metric, configuration: DiskConfiguration = .init(),
+        at path: StoragePath, on storage: S
+    ) async throws(VectorError) {
+        try FlatIndex.validate(dimensions: dimensions)
+        try configuration.validate()
+        let (rowsPath, rows) = try await VectorError.of("building \(path)") {
+            () throws(StorageError) in
+            let rowsPath = try path.parent.appending((path.names.last ?? "") + ".rows")
+            let rows = try await storage.open(rowsPath, .openOrCreate)
+            try await rows.truncate(to: 0)
+            return (rowsPath, rows)
+        }
+        self.dimensions = dimensions
+        self.metric = metric
+        self.configuration = configuration
+        self.path = path
+        self.storage = storage
+        self.rowsPath = rowsPath
+        self.rows = rows
+        shape = DiskRows.Shape(dimensions: dimensions, metric: metric)
+        piece = Self.makePiece(shape)
+    }
+
+    private static func makePiece(_ shape: DiskRows.Shape) -> MemoryBlock {
+        MemoryBlock(count: max(1, pieceBytes / shape.rowBytes) * shape.rowBytes)
+    }
+
+    /// Adds a vector under an id that no other has. Amortised O(dimensions).
+    ///
+    /// Throws as ``FlatIndex/validate(_:dimensions:)``, and ``VectorError/Code/full``; the vector is not
+    /// there then. Throws ``VectorError/Code/storage`` when vectors cannot be written; the builder is of
+    /// no use then. Whether an id comes twice is looked at by ``build(threads:progress:)``.
+    public mutating func append(id: UInt64, vector: Span<Float>) async throws(VectorError) {
+        try stage(id, vector)
+        if pieceCount == piece.count { try await writePiece() }
+    }
+
+    private mutating func stage(_ id: UInt64, _ vector: Span<Float>) throws(VectorError) {
+        try FlatIndex.validate(vector, dimensions: dimensions)
+        guard count < DiskIndex.maximumCount else {
+            throw VectorError(.full, "an index holds at most \(DiskIndex.maximumCount) vectors")
+        }
+        let row = (piece.unsafeMutableBytes.baseAddress! + pieceCount)
+            .assumingMemoryBound(to: Float.self)
+        vector.withUnsafeBufferPointer { vector in
+            shape.write(vector.baseAddress!, to: row)
+            if element != .float32 {
+                element = element.joined(
+                    with: DiskElement(of: vector.baseAddress!, count: dimensions))
+            }
+        }
+        pieceCount += shape.rowBytes
+        ids.append(id)
+        count += 1
+    }
+
+    private mutating func writePiece() async throws(VectorError) {
+        let bytes = MemorySlice(piece, 0..<pieceCount)
+        let position = count * shape.rowBytes - pieceCount
+        checksum = indexChecksum(bytes.unsafeBytes, after: checksum)
+        piece = Self.makePiece(shape)
+        pieceCount = 0
+        let rows = rows
+        try await VectorError.of("building \(path)") { () throws(StorageError) in
+            try await rows.write(
+                [FileWrite(at: position, [bytes])], thenSync: false, inBackground: true)
+        }
+    }
+
+    /// Builds the index and opens it. O(n log n) distances, on `threads` threads, of which the first is
+    /// one of the storage's. `progress` is told, by one thread at a time, how many nodes are in. When it
+    /// returns, the file and its name are durable.
+    ///
+    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, ``VectorError/Code/memoryCap`` when
+    /// either cap is too low for so many vectors, ``VectorError/Code/outOfMemory``, and
+    /// ``VectorError/Code/storage``: a file that had the name is then still there, or the new one is.
+    public consuming func build(
+        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
+    ) async throws(VectorError) -> DiskIndex {
+        precondition(threads > 0, "expected at least one thread, found \(threads)")
+        if pieceCount > 0 { try await writePiece() }
+        try StagedVectors.checkUnique(ids)
+        let description = DiskDescription(
+            dimensions: dimensions, metric: metric, configuration: configuration, element: element)
+        let writer = DiskFileWriter(path: path, storage: storage)
+        if count == 0 {
+            try await writer.write(empty: description)
+        } else {
+            let rows = try await mappedRows()
+            let construction = DiskConstruction(
+                rows: rows, ids: ids, description: description, threads: threads,
+                progress: progress)
+            let built = try await storage.offload { () throws(VectorError) in
+                try construction.run()
+            }
+            try await writer.write(built, threads: threads)
+        }
+        await rows.close()
+        let (storage, rowsPath, path) = (storage, rowsPath, path)
+        try await VectorError.of("building \(path)") { () throws(StorageError) in
+            try await storage.remove(rowsPath)
+        }
+        return try await DiskIndex.open(path, on: storage)
+    }
+
+    private func mappedRows() async throws(VectorError) -> DiskRows {
+        let (rows, byteCount) = (rows, count * shape.rowBytes)
+        let block = try await VectorError.of("building \(path)") { () throws(StorageError) in
+            try await rows.map(count: byteCount)
+        }
+        return DiskRows(shape: shape, bytes: block, checksum: checksum)
+    }
+}
+
+/// The vectors of an index that is built, in a file that is mapped.
+struct DiskRows: Sendable {
+    struct Shape: Sendable {
+        let dimensions: Int
+        let metric: Metric
+
+        /// From one row to the next. For the cosine the vector at unit length, and then as it was given.
+        var stride: Int { metric == .cosine ? 2 * dimensions : dimensions }
+        var rowBytes: Int { stride * MemoryLayout<Float>.stride }
+
+        func write(_ vector: UnsafePointer<Float>, to row: UnsafeMutablePointer<Float>) {
+            (row + stride - dimensions).update(from: vector, count: dimensions)
+            if metric == .cosine { cordwood_f32_normalize(vector, dimensions, row) }
+        }
+    }
+
+    let shape: Shape
+    let bytes: MemoryBlock
+    /// Of all of them, as they were written.
+    let checksum: UInt32
+
+    /// What is compared.
+    var base: UnsafePointer<Float> {
+        bytes.unsafeBytes.baseAddress!.assumingMemoryBound(to: Float.self)
+    }
+
+    /// The vector as it was given.
+    func given(_ row: Int) -> UnsafePointer<Float> {
+        base + (row + 1) * shape.stride - shape.dimensions
+    }
+
+    /// Throws unless all that was read of the map so far was what had been written: pages that cannot be
+    /// had read as zeros from then on.
+    func check() throws(VectorError) {
+        guard indexChecksum(bytes.unsafeBytes) == checksum else {
+            throw VectorError(.storage, "the file of vectors is not what was written to it")
+        }
+    }
+}
