@@ -24,6 +24,8 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
+    /// Threads that build an index.
+    private let buildThreads: Int
     var logs: [any Log] = []
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []
@@ -49,7 +51,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
 
     static func open(
-        _ storage: S, lock: any StorageLock, name: String, compaction: CompactionOptions
+        _ storage: S, lock: any StorageLock, name: String, _ options: DatabaseOptions
     ) async throws(DatabaseError) -> Registry<S> {
         let path: StoragePath
         let exists: Bool
@@ -64,16 +66,17 @@ actor Registry<S: Storage>: DatabaseRegistry {
                 : try await Catalog.create(path, on: storage)
             return Registry(
                 storage, catalog: catalog, lock: lock, name: name,
-                maintenance: Maintenance(compaction))
+                maintenance: Maintenance(options.compaction), buildThreads: options.buildThreads)
         } catch { throw DatabaseError(error, name) }
     }
 
     private init(
         _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String,
-        maintenance: Maintenance
+        maintenance: Maintenance, buildThreads: Int
     ) {
         self.storage = storage
         self.maintenance = maintenance
+        self.buildThreads = buildThreads
         self.name = name
         views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
@@ -95,7 +98,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
         await maintenance.stop()
         // Openings under way finish first, so that no log is left behind.
         for task in topics.values { _ = await task.value }
-        for task in collections.values { _ = await task.value }
+        for task in collections.values {
+            if case .success(let collection) = await task.value { await collection.sealing.stop() }
+        }
         for log in logs {
             do throws(LogError) { try await log.close() } catch {
                 failure = failure ?? DatabaseError(error, "closing \(name)")
@@ -243,7 +248,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         else {
             func text(_ configuration: CollectionConfiguration) -> String {
                 "\(configuration.dimensions) dimensions, metric \(configuration.metric.rawValue), "
-                    + "index \(configuration.index.rawValue)"
+                    + "index \(configuration.index)"
             }
             throw DatabaseError(
                 .configurationMismatch,
@@ -269,16 +274,44 @@ actor Registry<S: Storage>: DatabaseRegistry {
         let log = try await openLog(
             path, configuration.log, .init(kind: "collection", name: name, partition: 0))
         do throws(DatabaseError) {
-            let replay = CollectionReplay(log: log, configuration: configuration, name: name)
-            let views = try await CurrentView(of: log) {
-                [storage] () async throws(DatabaseError) in try await replay.run(on: storage)
-            }
+            let collection = try await self.collection(
+                name, configuration, log: log, in: directory)
             if existing == nil { try await add(.addCollection(name: name, configuration)) }
-            return Collection(name: name, configuration: configuration, log: log, views: views)
+            // Only what the catalog names may have files of its own.
+            collection.sealing.startIfDue()
+            return collection
         } catch {
             await abandon([log])
             throw error
         }
+    }
+
+    /// A collection over its open log.
+    private func collection(
+        _ name: String, _ configuration: CollectionConfiguration, log: any Log,
+        in directory: StoragePath
+    ) async throws(DatabaseError) -> Collection {
+        var sealer: Sealer<S>?
+        if let format = SegmentFormat(configuration) {
+            do throws(StorageError) {
+                sealer = Sealer(
+                    store: try SegmentStore(format, in: directory, on: storage, name: name),
+                    log: log, configuration: configuration, name: name, threads: buildThreads)
+            } catch { throw DatabaseError(error, "collection \(name)") }
+        }
+        let replay = CollectionReplay(
+            log: log, configuration: configuration, name: name, storage: storage, sealer: sealer)
+        let views = try await CurrentView(of: log) { () async throws(DatabaseError) in
+            try await replay.run()
+        }
+        if let problems = sealer?.store.takeProblems() {
+            published.withLock { $0.recovery.notes += problems }
+        }
+        let sealing = CollectionSealing(
+            name: name, views: views, sealAfter: configuration.sealAfter,
+            ownTasksExecutor: storage.ownTasksExecutor)
+        return Collection(
+            name: name, configuration: configuration, log: log, views: views, sealing: sealing)
     }
 
     // MARK: Files

@@ -20,6 +20,8 @@ struct GraphConstruction {
     let threads: Int
     /// Told how many nodes of the lowest level are in, now and then.
     let progress: @Sendable (Int) -> Void
+    /// Asked before each batch; the graph is of no use once it says so.
+    let isCancelled: @Sendable () -> Bool
 
     /// Builds the levels above the lowest, and of that the nodes up to `end`; then calls `between`, and
     /// adds the others.
@@ -54,7 +56,7 @@ struct GraphConstruction {
         kernel.grouped = batch.grouped
         kernel.starts = batch.starts
         var first = nodes.lowerBound
-        while first < nodes.upperBound {
+        while first < nodes.upperBound, !isCancelled() {
             let last = min(first + min(first, maximumBatch), nodes.upperBound)
             kernel.first = UInt32(first)
             kernel.last = UInt32(last)

@@ -73,29 +73,20 @@ extension HNSWIndex {
     }
 
     /// The efforts that a search may ask for.
-    public static let effortRange = 1...1_000_000
+    public static let effortRange = SearchAccuracy.effortRange
 
     private func plan(
         _ accuracy: SearchAccuracy, limit: Int, allowed: Int
     ) throws(VectorError) -> SearchPlan {
+        try accuracy.validate()
         switch accuracy {
         case .exact: return .exact
         case .recall(let recall):
-            guard recall > 0, recall <= 1 else {
-                throw VectorError(
-                    .invalidEffort, "expected a recall above 0 and up to 1, found \(recall)")
-            }
             guard let ef = calibration.effort(for: recall, limit: limit) else { return .exact }
             return SearchPlan(
                 ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
                 count: count)
         case .effort(let ef):
-            guard Self.effortRange.contains(ef) else {
-                throw VectorError(
-                    .invalidEffort,
-                    "expected \(Self.effortRange.lowerBound) to \(Self.effortRange.upperBound), "
-                        + "found \(ef)")
-            }
             return SearchPlan(
                 ef: ef, limit: limit, quantization: configuration.quantization, allowed: allowed,
                 count: count)
