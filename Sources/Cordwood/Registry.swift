@@ -11,7 +11,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated let storage: S
     let name: String
     private let views: ViewStore
-    private let catalog: Catalog<S>
+    let catalog: Catalog<S>
     /// The mapped segments of all logs.
     private let cache = SegmentCache()
     private nonisolated let maintenance: Maintenance
@@ -23,14 +23,14 @@ actor Registry<S: Storage>: DatabaseRegistry {
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
-    private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
+    var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     /// Threads that build an index.
-    private let buildThreads: Int
+    let buildThreads: Int
     var logs: [any Log] = []
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []
     var observer: DatabaseObserver?
-    private nonisolated let published: Mutex<Published>
+    nonisolated let published: Mutex<Published>
 
     struct Opening {
         var place: DatabaseObserver.Place
@@ -38,7 +38,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     /// What can be asked without waiting.
-    private struct Published {
+    struct Published {
         var topicNames: [String]
         var collectionNames: [String]
         var recovery: RecoveryReport
@@ -240,80 +240,6 @@ actor Registry<S: Storage>: DatabaseRegistry {
         return try result.get()
     }
 
-    private static func check(
-        _ name: String, _ asked: CollectionConfiguration, against existing: CollectionConfiguration
-    ) throws(DatabaseError) {
-        guard asked.dimensions == existing.dimensions, asked.metric == existing.metric,
-            asked.index == existing.index
-        else {
-            func text(_ configuration: CollectionConfiguration) -> String {
-                "\(configuration.dimensions) dimensions, metric \(configuration.metric.rawValue), "
-                    + "index \(configuration.index)"
-            }
-            throw DatabaseError(
-                .configurationMismatch,
-                "collection \(name) has \(text(existing)); asked for \(text(asked))")
-        }
-    }
-
-    private func openCollection(
-        _ name: String, creating: CollectionConfiguration?
-    ) async throws(DatabaseError) -> Collection {
-        let existing = catalog.collections[name]
-        guard let configuration = existing ?? creating else {
-            throw DatabaseError(.unknownCollection, "no collection \(String(reflecting: name))")
-        }
-        try configuration.validate()
-        let directory = try await directory(
-            "collections", name, isNew: existing == nil,
-            isFirst: catalog.collections.isEmpty && collections.count <= 1)
-        let path: StoragePath
-        do { path = try directory.appending("0") } catch {
-            throw DatabaseError(error, "collection \(name)")
-        }
-        let log = try await openLog(
-            path, configuration.log, .init(kind: "collection", name: name, partition: 0))
-        do throws(DatabaseError) {
-            let collection = try await self.collection(
-                name, configuration, log: log, in: directory)
-            if existing == nil { try await add(.addCollection(name: name, configuration)) }
-            // Only what the catalog names may have files of its own.
-            collection.sealing.startIfDue()
-            return collection
-        } catch {
-            await abandon([log])
-            throw error
-        }
-    }
-
-    /// A collection over its open log.
-    private func collection(
-        _ name: String, _ configuration: CollectionConfiguration, log: any Log,
-        in directory: StoragePath
-    ) async throws(DatabaseError) -> Collection {
-        var sealer: Sealer<S>?
-        if let format = SegmentFormat(configuration) {
-            do throws(StorageError) {
-                sealer = Sealer(
-                    store: try SegmentStore(format, in: directory, on: storage, name: name),
-                    log: log, configuration: configuration, name: name, threads: buildThreads)
-            } catch { throw DatabaseError(error, "collection \(name)") }
-        }
-        let replay = CollectionReplay(
-            log: log, configuration: configuration, name: name, storage: storage, sealer: sealer)
-        let views = try await CurrentView(of: log) { () async throws(DatabaseError) in
-            try await replay.run()
-        }
-        if let problems = sealer?.store.takeProblems() {
-            published.withLock { $0.recovery.notes += problems }
-        }
-        let sealing = CollectionSealing(
-            name: name, views: views, sealAfter: configuration.sealAfter,
-            ownTasksExecutor: storage.ownTasksExecutor)
-        return Collection(
-            name: name, configuration: configuration, log: log, views: views, sealing: sealing)
-    }
-
     // MARK: Files
 
     /// How many partitions of a topic are opened at the same time.
@@ -358,7 +284,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     /// Closes logs of something that could not be opened whole: the next attempt opens them anew, and
     /// two must never be open on one folder.
-    private func abandon(_ opened: [any Log]) async {
+    func abandon(_ opened: [any Log]) async {
         for log in opened {
             // The error that led here is the one to be told.
             try? await log.close()
@@ -380,7 +306,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
             path, configuration, .init(kind: "topic", name: name, partition: partition))
     }
 
-    private func openLog(
+    func openLog(
         _ path: StoragePath, _ configuration: LogConfiguration, _ place: DatabaseObserver.Place
     ) async throws(DatabaseError) -> any Log {
         do {
@@ -397,7 +323,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     /// One edit at a time: the catalog's file has one end.
-    private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
+    func add(_ edit: CatalogEdit) async throws(DatabaseError) {
         do {
             try await catalogLock.withLock { () async throws(StorageError) in
                 try await catalog.append(edit)

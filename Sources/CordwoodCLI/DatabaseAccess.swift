@@ -4,7 +4,8 @@ import Cordwood
 enum DatabaseAccess {
     static func withDatabase<Value>(
         at path: String, creating: Bool = false,
-        buildThreads: Int = DatabaseOptions.defaultBuildThreads, _ body: (Database) async throws -> Value
+        buildThreads: Int = DatabaseOptions.defaultBuildThreads,
+        _ body: (Database) async throws -> Value
     ) async throws -> Value {
         let database = try await open(
             at: path,

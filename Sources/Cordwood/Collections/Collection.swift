@@ -124,4 +124,3 @@ public final class Collection: Sendable {
     /// Reads every byte of the collection's log and holds it against every checksum.
     public func verify() async throws(LogError) -> VerificationReport { try await log.verify() }
 }
-

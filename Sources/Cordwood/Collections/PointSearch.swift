@@ -50,7 +50,10 @@ struct PointSearch: Sendable {
 
     private func merge(_ further: [Neighbor], into found: inout [Neighbor]) {
         guard !further.isEmpty else { return }
-        guard !found.isEmpty else { return found = further }
+        guard !found.isEmpty else {
+            found = further
+            return
+        }
         var merged: [Neighbor] = []
         merged.reserveCapacity(min(limit, found.count + further.count))
         var (left, right) = (0, 0)
@@ -74,8 +77,9 @@ struct PointSearch: Sendable {
         guard !distance.isNaN else {
             throw VectorError(.notFinite, "the distance to search within is \(distance)")
         }
+        try FlatIndex.validate(limit: limit)
         var search = self
-        search.limit = limit > 0 ? min(limit, Self.firstWithin) : limit
+        search.limit = min(limit, Self.firstWithin)
         while true {
             let found = try search.run(on: points).first ?? []
             if search.limit == limit || found.count < search.limit

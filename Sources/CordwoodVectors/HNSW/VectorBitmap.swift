@@ -40,7 +40,8 @@ public struct VectorBitmap: Sendable, Hashable {
     /// number of words than `count` bits take, and where a bit is set behind the last.
     package init?(count: Int, words: [UInt64]) {
         guard count >= 0, words.count == Self.wordCount(of: count) else { return nil }
-        if count % Self.wordBits != 0, words[words.count - 1] >> UInt64(count % Self.wordBits) != 0 {
+        if count % Self.wordBits != 0, words[words.count - 1] >> UInt64(count % Self.wordBits) != 0
+        {
             return nil
         }
         self.count = count

@@ -27,15 +27,28 @@ struct SealPlan: Sendable {
     /// The others.
     var kept: [LiveSegment]
 
-    /// O(points of the head and of the segments that are joined).
-    init(_ points: borrowing CollectionPoints, _ merging: SegmentMerging, maximumCount: Int) {
-        appliedOffset = points.appliedOffset
-        let headCount = points.head.count
+    /// What there is to be sealed at one moment; taken under the lock, so it is little more than copies
+    /// of what the head has.
+    struct Snapshot: Sendable {
+        var appliedOffset: Int64
+        var head: [(id: UInt64, offset: Int64)]
+        var segments: [LiveSegment]
+
+        init(_ points: borrowing CollectionPoints) {
+            appliedOffset = points.appliedOffset
+            head = points.head.entries()
+            segments = points.segments
+        }
+    }
+
+    /// O(n log n) in the points of the head and of the segments that are joined.
+    init(_ snapshot: Snapshot, _ merging: SegmentMerging, maximumCount: Int) {
+        appliedOffset = snapshot.appliedOffset
         let joined = Self.joined(
-            points.segments, headCount: headCount, merging, maximumCount: maximumCount)
-        merged = points.segments.filter { joined.contains($0.segment.number) }
-        kept = points.segments.filter { !joined.contains($0.segment.number) }
-        entries = points.head.entries().map { Entry(id: $0.id, offset: $0.offset) }
+            snapshot.segments, headCount: snapshot.head.count, merging, maximumCount: maximumCount)
+        merged = snapshot.segments.filter { joined.contains($0.segment.number) }
+        kept = snapshot.segments.filter { !joined.contains($0.segment.number) }
+        entries = snapshot.head.map { Entry(id: $0.id, offset: $0.offset) }
         for segment in merged {
             for (place, offset) in segment.segment.offsets.enumerated() where segment.live[place] {
                 entries.append(Entry(id: segment.segment.index.id(at: place), offset: offset))

@@ -55,8 +55,9 @@ struct Sealer<S: Storage>: Sendable {
         _ view: CollectionView<S>, truncations: Int, _ request: SealRequest
     ) async throws(DatabaseError) -> Bool {
         try check(request)
-        let plan = await view.read { [maximumCount = store.format.maximumCount] points in
-            SealPlan(points, request.merging, maximumCount: maximumCount)
+        let snapshot = await view.read { SealPlan.Snapshot($0) }
+        let plan = await storage.offload { [maximumCount = store.format.maximumCount, request] in
+            SealPlan(snapshot, request.merging, maximumCount: maximumCount)
         }
         // Also what is sound of files that were found damaged is written down anew.
         guard !plan.isEmpty || store.isDamaged else { return false }

@@ -101,7 +101,8 @@ struct SegmentManifest: Sendable, Equatable {
             let epoch = reader.littleEndian(Int32.self),
             let isKnown = reader.littleEndian(UInt8.self), isKnown <= 1,
             let checksum = reader.littleEndian(UInt32.self),
-            let nextNumber = reader.littleEndian(Int64.self), (1...numberLimit).contains(nextNumber),
+            let nextNumber = reader.littleEndian(Int64.self),
+            (1...numberLimit).contains(nextNumber),
             let count = reader.littleEndian(UInt32.self),
             Int(count) <= reader.remaining / entryBytes
         else { return problem("the header does not parse") }
@@ -129,6 +130,7 @@ struct SegmentManifest: Sendable, Equatable {
             let first = reader.littleEndian(Int64.self), first >= 0,
             let end = reader.littleEndian(Int64.self), end > first,
             let count = size(), count >= 1, count <= maximumBytes * 8,
+            placesBytes == SegmentPlaces.byteCount(of: count),
             let bits = reader.bytes(VectorBitmap.wordCount(of: count) * 8)
         else { return nil }
         let words = stride(from: 0, to: bits.count, by: 8).map {

@@ -9,9 +9,13 @@ enum SegmentPlaces {
     private static let headBytes = 28
     private static let tailBytes = 4
 
+    /// How long the file of so many points is.
+    static func byteCount(of count: Int) -> Int { headBytes + count * 8 + tailBytes }
+
     /// The file, and the checksum that it ends with.
-    static func encode(_ offsets: [Int64], number: Int64) -> (bytes: MemoryBlock, checksum: UInt32) {
-        var writer = ByteWriter(count: headBytes + offsets.count * 8 + tailBytes)
+    static func encode(_ offsets: [Int64], number: Int64) -> (bytes: MemoryBlock, checksum: UInt32)
+    {
+        var writer = ByteWriter(count: byteCount(of: offsets.count))
         writer.bytes(magic)
         writer.littleEndian(version)
         writer.littleEndian(number)
@@ -39,8 +43,7 @@ enum SegmentPlaces {
         func problem(_ text: String) -> Result<[Int64], SegmentProblem> {
             .failure(SegmentProblem("places: \(text)"))
         }
-        let (offsetBytes, overflow) = count.multipliedReportingOverflow(by: 8)
-        guard !overflow, bytes.count == headBytes + offsetBytes + tailBytes else {
+        guard count <= bytes.count, bytes.count == byteCount(of: count) else {
             return problem("expected those of \(count) points, found \(bytes.count) bytes")
         }
         var reader = ByteReader(bytes)

@@ -1,0 +1,220 @@
+import CordwoodLog
+import CordwoodSimulation
+import CordwoodStorage
+import Testing
+
+@testable import Cordwood
+
+/// Power cuts and damage around sealings: what was acknowledged is found, what was deleted is not.
+@Suite(.timeLimit(.minutes(15))) struct SealingCrashTests {
+    /// A collection with a segment that has a few dead points, too few for it to be built anew in the
+    /// background, and a head; the model is what it holds.
+    private func prepared(
+        _ storage: SimulatedStorage, seed: UInt64
+    ) async throws -> (Database, Collection, PointModel) {
+        let database = try await Database.open(on: storage)
+        let collection = try await database.collection("points", PointModel.configuration())
+        var model = PointModel()
+        var random = SplitMix64(seed: seed)
+        for _ in 0..<12 { try await model.change(collection, ids: 150, random: &random) }
+        try await collection.seal()
+        let gone = Array(model.points.keys.sorted().prefix(3))
+        try await collection.delete(gone)
+        for id in gone { model.points[id] = nil }
+        for id in 140..<170 as Range<UInt64> where id >= 150 || id % 3 == 0 {
+            model.points[id] = PointModel.vector(&random)
+            try await collection.upsert([Point(id: id, vector: model.points[id]!)])
+        }
+        return (database, collection, model)
+    }
+
+    private func reopened(_ storage: SimulatedStorage) async throws -> (Database, Collection) {
+        let database = try await Database.open(on: storage)
+        return (database, try await database.collection(named: "points"))
+    }
+
+    /// The power goes in each operation of a sealing and of the changes behind it in turn.
+    @Test(arguments: [SegmentMerging.small, .all])
+    func powerIsCutInEveryOperation(merging: SegmentMerging) async throws {
+        var number = 1
+        var wasReached = true
+        while wasReached {
+            for crash in [Crash.bySeed, .dropUnsynced] {
+                let storage = SimulatedStorage(seed: UInt64(number))
+                let (_, collection, prepared) = try await prepared(storage, seed: 1)
+                var model = prepared
+                var random = SplitMix64(seed: UInt64(number))
+                storage.inject(Fault(.powerCut, at: number))
+                // In the middle of a change any of its records may be there.
+                var uncertain: Set<UInt64> = []
+                do {
+                    try await collection.seal(merging: merging)
+                    uncertain = [1]
+                    try await collection.delete([1])
+                    model.points[1] = nil
+                    uncertain = [2]
+                    let vector = PointModel.vector(&random)
+                    try await collection.upsert([Point(id: 2, vector: vector)])
+                    model.points[2] = vector
+                    uncertain = []
+                    try await collection.seal(merging: merging)
+                } catch {}
+                wasReached = storage.isDown
+                storage.clearFaults()
+                storage.crash(crash)
+                let comment: Comment = "operation \(number), \(crash), \(merging)"
+                let (database, again) = try await reopened(storage)
+                #expect(database.recovery.notes.isEmpty, comment)
+                for id in uncertain { model.points[id] = try await again.get(id)?.vector }
+                try await model.check(again, random: &random, comment)
+                // And it goes on from there.
+                try await model.change(again, ids: 150, random: &random)
+                try await again.seal()
+                try await model.check(again, random: &random, comment)
+                try await database.close()
+            }
+            number += 1
+        }
+        #expect(number > 30, "only \(number) operations")
+    }
+
+    /// A point that only a memory has, and that is lost, must not have taken another's place for good.
+    @Test(arguments: 1...30 as ClosedRange<UInt64>)
+    func whatIsNotDurableCostsNothing(seed: UInt64) async throws {
+        let storage = SimulatedStorage(seed: seed)
+        let (_, collection, prepared) = try await prepared(storage, seed: seed)
+        var model = prepared
+        var random = SplitMix64(seed: seed)
+        // Not awaited by anyone: these replace and delete points that are sealed.
+        let replaced = Set((0..<10).map { _ in UInt64(random.below(150)) })
+        for id in replaced {
+            if random.coin() {
+                try await collection.upsert(
+                    [Point(id: id, vector: PointModel.vector(&random))], acknowledge: .memory)
+            } else {
+                try await collection.delete([id], acknowledge: .memory)
+            }
+        }
+        if random.coin() { try? await collection.seal() }
+        storage.crash()
+        let (database, again) = try await reopened(storage)
+        for id in replaced { model.points[id] = try await again.get(id)?.vector }
+        try await model.check(again, random: &random, "seed \(seed)")
+        // The view is what the log alone says.
+        let found = try await again.search([0, 0, 0, 0, 0, 0], limit: 1000, accuracy: .exact)
+        try await database.close()
+        for path in storage.files where path.names.contains("segments") {
+            try await storage.remove(path)
+        }
+        let (rebuilt, fromLog) = try await reopened(storage)
+        #expect(
+            try await fromLog.search([0, 0, 0, 0, 0, 0], limit: 1000, accuracy: .exact) == found,
+            "seed \(seed)")
+        try await rebuilt.close()
+    }
+
+    enum Harm: CaseIterable {
+        case flip, cut, remove, foreign
+    }
+
+    /// Files of segments that are damaged in any way are reported, and what they had is read from the
+    /// log.
+    @Test(arguments: Harm.allCases)
+    func damageIsReportedAndMended(harm: Harm) async throws {
+        var random = SplitMix64(seed: 1)
+        let clean = SimulatedStorage(seed: 1)
+        _ = try await prepared(clean, seed: 1).0.close()
+        let names = clean.files.filter { $0.names.contains("segments") }
+        #expect(names.count == 3)
+        for path in names {
+            for attempt in 0..<(harm == .remove ? 1 : 24) {
+                let comment: Comment = "\(harm) of \(path), attempt \(attempt)"
+                let storage = SimulatedStorage(seed: 1)
+                let (first, _, model) = try await prepared(storage, seed: 1)
+                try await first.close()
+                let size = try #require(storage.contents(of: path)).count
+                var byte = 0
+                switch harm {
+                case .flip:
+                    byte = random.below(size)
+                    try storage.flip(path, byte: byte, mask: UInt8(1 << random.below(8)))
+                case .cut: try storage.cut(path, to: random.below(size))
+                case .remove: try await storage.remove(path)
+                case .foreign:
+                    let other = clean.files.filter { $0 != path }
+                    try await replace(path, on: storage, by: other[random.below(other.count)])
+                }
+                let (database, collection) = try await reopened(storage)
+                try await model.check(collection, random: &random, comment)
+                let isManifest = path.names.last == "manifest"
+                let notes = database.recovery.notes
+                if isManifest && harm == .remove {
+                    // That is how a collection looks that was never sealed.
+                    #expect(notes.isEmpty, comment)
+                } else if notes.isEmpty {
+                    // Between sections there are zeros that nothing depends on.
+                    #expect(harm == .flip && path.names.last!.hasSuffix(".vectors"), comment)
+                } else {
+                    #expect(notes.count == 1 && notes[0].contains("points"), comment)
+                }
+                try await collection.seal(merging: .all)
+                try await model.check(collection, random: &random, comment)
+                try await database.close()
+                let (again, mended) = try await reopened(storage)
+                #expect(again.recovery.notes.isEmpty, comment)
+                #expect(await mended.segments.count == 1, comment)
+                try await model.check(mended, random: &random, comment)
+                try await again.close()
+            }
+        }
+    }
+
+    private func replace(
+        _ path: StoragePath, on storage: SimulatedStorage, by other: StoragePath
+    ) async throws {
+        let bytes = storage.contents(of: other) ?? []
+        let file = try await storage.open(path, .readWrite)
+        try await file.truncate(to: 0)
+        try await file.write(
+            [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: bytes))])], thenSync: true)
+        await file.close()
+    }
+
+    /// Segments of records that were cut from the log are dropped, and what these had replaced is back,
+    /// in the same life and in the next.
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func truncationsBelowSegments(seed: UInt64) async throws {
+        let storage = SimulatedStorage(seed: seed)
+        var random = SplitMix64(seed: seed)
+        var (database, collection) = (
+            try await Database.open(on: storage), nil as Collection?
+        )
+        let points = try await database.collection("points", PointModel.configuration())
+        collection = points
+        var histories: [(end: Int64, model: PointModel)] = [(0, PointModel())]
+        var model = PointModel()
+        for round in 0..<30 {
+            guard let current = collection else { return }
+            let comment: Comment = "seed \(seed), round \(round)"
+            switch random.below(6) {
+            case 0: try await current.seal(merging: random.coin() ? .small : .all)
+            case 1:
+                let cut = histories[random.below(histories.count)]
+                try await current.log.truncate(to: cut.end)
+                histories.removeAll { $0.end > cut.end }
+                model = cut.model
+                if random.coin() {
+                    // Grown again, under the same offsets, before anybody looks.
+                    try await database.close()
+                    database = try await Database.open(on: storage)
+                    collection = try await database.collection(named: "points")
+                }
+            default:
+                try await model.change(current, ids: 100, random: &random)
+                histories.append((current.log.endOffset, model))
+            }
+            try await model.check(try #require(collection), random: &random, comment)
+        }
+        try await database.close()
+    }
+}
