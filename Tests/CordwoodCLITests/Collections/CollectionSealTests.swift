@@ -11,16 +11,19 @@ import Musl
     private let folder = TemporaryDirectory()
     private var database: String { folder("database") }
 
-    private func create(_ options: String...) throws {
+    private func create(dimensions: Int = 2, _ options: String...) throws {
         let created = try CommandProcess.run(
-            ["collection", "create", database, "points", "--dimensions", "2", "--metric", "l2"]
-                + options)
+            [
+                "collection", "create", database, "points", "--dimensions", "\(dimensions)",
+                "--metric", "l2",
+            ] + options)
         #expect(created.status == 0, "\(created.complaint)")
     }
 
     /// Points on a line, the id of each its place.
-    private func line(_ name: String, count: Int) -> String {
-        folder.write(name, NumpyFile.floats((0..<count).map { [Float($0), 0] }))
+    private func line(_ name: String, count: Int, dimensions: Int = 2) -> String {
+        let rest = [Float](repeating: 0, count: dimensions - 1)
+        return folder.write(name, NumpyFile.floats((0..<count).map { [Float($0)] + rest }))
     }
 
     private func ids(_ options: String...) throws -> [Int] {
@@ -105,8 +108,9 @@ import Musl
     @Test(arguments: [0, 5_000, 20_000, 60_000])
     func reopensAfterAKill(delayMicroseconds: UInt32) throws {
         try create(
-            "--index", "hnsw", "--neighbors", "4", "--ef-construction", "16", "--seal-after", "700")
-        let file = line("points.npy", count: 20_000)
+            dimensions: 32, "--index", "hnsw", "--neighbors", "8", "--ef-construction", "100",
+            "--seal-after", "700")
+        let file = line("points.npy", count: 12_000, dimensions: 32)
         let process = try CommandProcess(["collection", "import", database, "points", file])
         let manifest = folder("database/collections/points/segments/manifest")
         for _ in 0..<60_000 where access(manifest, F_OK) != 0 { usleep(1000) }
@@ -115,7 +119,7 @@ import Musl
         process.signalled(SIGKILL)
         #expect(try process.finish().status == -SIGKILL)
         let count = try #require(try described("points").flatMap { Int($0) })
-        #expect((700...20_000).contains(count))
+        #expect((700...12_000).contains(count))
         #expect(try described("notes") == "[]")
         // Imported in order: these are the first.
         let last = count - 1

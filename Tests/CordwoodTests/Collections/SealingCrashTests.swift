@@ -98,6 +98,9 @@ import Testing
         if random.coin() { try? await collection.seal() }
         storage.crash()
         let (database, again) = try await reopened(storage)
+        // No manifest is ahead of its log.
+        let notes = database.recovery.notes.filter { $0.hasPrefix("collection points") }
+        #expect(notes.isEmpty, "seed \(seed): \(notes)")
         for id in replaced { model.points[id] = try await again.get(id)?.vector }
         try await model.check(again, random: &random, "seed \(seed)")
         // The view is what the log alone says.
@@ -178,6 +181,34 @@ import Testing
         try await file.write(
             [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: bytes))])], thenSync: true)
         await file.close()
+    }
+
+    /// Another record of the same point at the same offset, as a replica gets from a new leader, in the
+    /// same life and in the next: the segment has the one that was cut.
+    @Test(arguments: [false, true]) func anotherRecordAtTheOffsetOfASealedOne(
+        reopens: Bool
+    ) async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var database = try await Database.open(on: storage)
+        var collection = try await database.collection("points", PointModel.configuration())
+        let (old, new): ([Float], [Float]) = ([1, 1, 1, 1, 1, 1], [2, 2, 2, 2, 2, 2])
+        for id in 0..<4 as Range<UInt64> {
+            try await collection.upsert([Point(id: id, vector: old)])
+        }
+        try await collection.seal()
+        try await collection.log.truncate(to: 3)
+        _ = try await collection.log.append(
+            [try PointCodec.upsert(Point(id: 3, vector: new))], acknowledge: .durable)
+        if reopens {
+            try await database.close()
+            database = try await Database.open(on: storage)
+            collection = try await database.collection(named: "points")
+        }
+        let found = try await collection.search(new, limit: 10, accuracy: .exact)
+        #expect(found.map(\.id) == [3, 0, 1, 2])
+        #expect(found.map(\.distance) == [0, 6, 6, 6])
+        #expect(database.recovery.notes.count == (reopens ? 1 : 0))
+        try await database.close()
     }
 
     /// Segments of records that were cut from the log are dropped, and what these had replaced is back,
