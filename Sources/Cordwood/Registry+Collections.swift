@@ -69,12 +69,17 @@ extension Registry {
         let views = try await CurrentView(of: log) { () async throws(DatabaseError) in
             try await replay.run()
         }
+        let place = DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
         if let problems = sealer?.store.takeProblems() {
             published.withLock { $0.recovery.notes += problems }
+            for problem in problems { note(problem, of: place) }
         }
         let sealing = CollectionSealing(
             name: name, views: views, sealAfter: configuration.sealAfter,
-            ownTasksExecutor: storage.ownTasksExecutor)
+            ownTasksExecutor: storage.ownTasksExecutor
+        ) { [weak self] error in
+            await self?.note("a sealing failed and will be tried again: \(error)", of: place)
+        }
         return Collection(
             name: name, configuration: configuration, log: log, views: views, sealing: sealing)
     }

@@ -30,6 +30,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []
     var observer: DatabaseObserver?
+    /// What was noted of the segments of collections, for an observer that comes later.
+    var notes: [(place: DatabaseObserver.Place, text: String)] = []
+    static var keptNotes: Int { 64 }
     nonisolated let published: Mutex<Published>
 
     struct Opening {

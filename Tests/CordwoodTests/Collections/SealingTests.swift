@@ -241,4 +241,39 @@ import Testing
         try await model.check(collection, random: &random, "sealed")
         try await database.close()
     }
+
+    /// Of a failure in the background nobody would hear otherwise; the head grows, and the next one goes
+    /// well.
+    @Test func aSealingThatFailsInTheBackgroundIsNoted() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let database = try await Database.open(on: storage)
+        let notes = AsyncStream<String>.makeStream()
+        await database.observe(
+            DatabaseObserver(
+                observer: { _ in LogObserver() },
+                noted: { place, note in notes.continuation.yield("\(place): \(note)") }))
+        let collection = try await database.collection(
+            "points", PointModel.configuration(sealAfter: 20))
+        // The folder of the segments cannot be made.
+        storage.inject(Fault(.noSpace, at: 2, of: .mkdir))
+        storage.inject(Fault(.noSpace, at: 1, of: .mkdir))
+        func upsert(_ ids: Range<UInt64>) async throws {
+            try await collection.upsert(
+                ids.map { Point(id: $0, vector: [1, 2, 3, 4, 5, Float($0)]) })
+        }
+        try await upsert(0..<20)
+        var iterator = notes.stream.makeAsyncIterator()
+        let note = try #require(await iterator.next())
+        #expect(note.contains("collection points") && note.contains("no space"), "\(note)")
+        #expect(collection.sealFailure?.code == .storage)
+        storage.clearFaults()
+        // Not before the head has grown by as many.
+        try await upsert(20..<39)
+        #expect(collection.headCount == 39)
+        try await upsert(39..<40)
+        try await eventually("sealed") { await collection.segments.map(\.liveCount) == [40] }
+        try await eventually("forgotten") { collection.sealFailure == nil }
+        #expect(try await collection.search([1, 2, 3, 4, 5, 0], limit: 100).count == 40)
+        try await database.close()
+    }
 }

@@ -16,16 +16,20 @@ final class CollectionSealing: Sendable {
     private let views: CurrentView
     private let sealAfter: Int
     private let ownTasksExecutor: (any TaskExecutor)?
+    /// Told of each failure in the background, of which nobody else is.
+    private let failed: @Sendable (DatabaseError) async -> Void
     private let state = Mutex(State())
     private let turn = AsyncLock()
 
     init(
-        name: String, views: CurrentView, sealAfter: Int, ownTasksExecutor: (any TaskExecutor)?
+        name: String, views: CurrentView, sealAfter: Int, ownTasksExecutor: (any TaskExecutor)?,
+        failed: @escaping @Sendable (DatabaseError) async -> Void
     ) {
         self.name = name
         self.views = views
         self.sealAfter = sealAfter
         self.ownTasksExecutor = ownTasksExecutor
+        self.failed = failed
     }
 
     var failure: DatabaseError? { state.withLock { $0.failure } }
@@ -50,8 +54,11 @@ final class CollectionSealing: Sendable {
             if !hasSealed { pause() }
         } catch {
             // Kept for whoever asks: nothing is lost, and the head goes on to grow meanwhile.
-            if error.code != .closed { state.withLock { $0.failure = error } }
             pause()
+            if error.code != .closed {
+                state.withLock { $0.failure = error }
+                await failed(error)
+            }
         }
         state.withLock { $0.background = nil }
         // A change that came before that line has begun nothing.
