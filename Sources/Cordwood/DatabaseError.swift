@@ -36,7 +36,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let log = Code(description: "log failed")
         /// The storage failed.
         public static let storage = Code(description: "storage failed")
-        /// The task was cancelled before its work began; nothing was done.
+        /// The task was cancelled before its work began, or the work was given up; nothing was done.
         public static let cancelled = Code(description: "cancelled")
         /// The database was closed.
         public static let closed = Code(description: "closed")
