@@ -231,6 +231,8 @@ final class SegmentStore<S: Storage>: Sendable {
                 try CollectionSegment(number: number, index: index, offsets: offsets, files: facts)
             }
         } catch {
+            // A disk that is full is not to stay so because of what nobody will read.
+            await removeFiles(of: [number])
             throw DatabaseError(.storage, "segment \(number) of collection \(name)", cause: error)
         }
     }
@@ -270,12 +272,16 @@ final class SegmentStore<S: Storage>: Sendable {
 
     // MARK: Removing
 
-    /// Removes the files of segments that the manifest does not name. What cannot be removed is tried
-    /// again when the collection is opened.
+    /// Removes the files of segments that the manifest does not name, also half-written ones. What cannot
+    /// be removed is tried again when the collection is opened.
     func removeFiles(of numbers: [Int64]) async {
         for number in numbers {
             for path in [try? vectorsPath(number), try? placesPath(number)] {
-                if let path { try? await storage.remove(path) }
+                guard let path else { continue }
+                try? await storage.remove(path)
+                if let staged = try? path.parent.appending(path.names.last! + ".new") {
+                    try? await storage.remove(staged)
+                }
             }
         }
     }
