@@ -46,7 +46,7 @@ extension Database {
             lock = try await storage.lock(try StoragePath.root.appending(lockName))
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(
-            storage, lock: lock, name: name, compaction: options.compaction)
+            storage, lock: lock, name: name, options)
         let database = Database(
             registry: registry, options, ioPath: ioPath, taskExecutor: storage.taskExecutor,
             countThreads: { storage.ownedThreads })

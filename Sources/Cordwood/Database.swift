@@ -78,7 +78,8 @@ public final class Database: Sendable {
     }
 
     /// Opens the collection of that name, created with `configuration` where there is none. Opening
-    /// replays its log: O(bytes).
+    /// checks every byte of its segments and replays its log from where they end; what a segment had that
+    /// cannot be used is read from the log, with a note in ``recovery``: O(bytes).
     ///
     /// A new collection is durable when this returns. Throws
     /// ``DatabaseError/Code/configurationMismatch`` when it exists with other dimensions, another

@@ -24,6 +24,8 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let configurationMismatch = Code(description: "configuration mismatch")
         /// A configuration that cannot work.
         public static let invalidConfiguration = Code(description: "invalid configuration")
+        /// What this version cannot do yet.
+        public static let unsupported = Code(description: "unsupported")
         /// An upsert or a delete of nothing.
         public static let emptyBatch = Code(description: "empty batch")
         /// A vector or a limit that the collection refuses; nothing was written.
@@ -34,7 +36,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let log = Code(description: "log failed")
         /// The storage failed.
         public static let storage = Code(description: "storage failed")
-        /// The task was cancelled before its work began; nothing was done.
+        /// The task was cancelled before its work began, or the work was given up; nothing was done.
         public static let cancelled = Code(description: "cancelled")
         /// The database was closed.
         public static let closed = Code(description: "closed")
@@ -76,7 +78,14 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ cause: VectorError, _ place: String) {
-        self.init(.invalidVector, place, cause: cause)
+        let code: Code =
+            switch cause.code {
+            case .storage: .storage
+            case .cancelled: .cancelled
+            case .invalidConfiguration: .invalidConfiguration
+            default: .invalidVector
+            }
+        self.init(code, place, cause: cause)
     }
 
     public var description: String {

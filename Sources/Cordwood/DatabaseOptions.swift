@@ -1,4 +1,5 @@
 public import CordwoodLog
+import CordwoodStorage
 
 /// How a database is opened.
 public struct DatabaseOptions: Sendable, Hashable {
@@ -34,16 +35,28 @@ public struct DatabaseOptions: Sendable, Hashable {
     /// then. At least 1.
     public var transactionalIDExpirationMilliseconds: Int
 
+    /// How many threads the building of a collection's segment takes, 1 to 1,024: threads that end with
+    /// it, beside those of ``Database/ownedThreads``. By default half of the processors, so that
+    /// searches keep the others.
+    public var buildThreads: Int
+
+    /// Half of ``processorCount``, at least one.
+    public static let defaultBuildThreads = max(1, processorCount / 2)
+    /// The processors that the process may use.
+    public static let processorCount = LinuxStorage.activeProcessorCount()
+
     public init(
         mode: Mode = .openOrCreate, retentionCheckIntervalMilliseconds: Int? = 300_000,
         offsetsRetentionMinutes: Int? = 10_080, compaction: CompactionOptions = .background,
-        transactionalIDExpirationMilliseconds: Int = 604_800_000
+        transactionalIDExpirationMilliseconds: Int = 604_800_000,
+        buildThreads: Int = DatabaseOptions.defaultBuildThreads
     ) {
         self.mode = mode
         self.compaction = compaction
         self.retentionCheckIntervalMilliseconds = retentionCheckIntervalMilliseconds
         self.offsetsRetentionMinutes = offsetsRetentionMinutes
         self.transactionalIDExpirationMilliseconds = transactionalIDExpirationMilliseconds
+        self.buildThreads = buildThreads
     }
 
     /// Throws ``DatabaseError/Code/invalidConfiguration`` for options that cannot work.
@@ -53,6 +66,11 @@ public struct DatabaseOptions: Sendable, Hashable {
                 .invalidConfiguration,
                 "transactionalIDExpirationMilliseconds: expected at least 1, found "
                     + "\(transactionalIDExpirationMilliseconds)")
+        }
+        guard (1...1024).contains(buildThreads) else {
+            throw DatabaseError(
+                .invalidConfiguration,
+                "buildThreads: expected 1 to 1024, found \(buildThreads)")
         }
         guard let minutes = offsetsRetentionMinutes else { return }
         guard (1...Int(Int32.max)).contains(minutes) else {

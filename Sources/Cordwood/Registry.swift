@@ -11,7 +11,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated let storage: S
     let name: String
     private let views: ViewStore
-    private let catalog: Catalog<S>
+    let catalog: Catalog<S>
     /// The mapped segments of all logs.
     private let cache = SegmentCache()
     private nonisolated let maintenance: Maintenance
@@ -23,12 +23,17 @@ actor Registry<S: Storage>: DatabaseRegistry {
     /// Held for as long as the database is open.
     private var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
-    private var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
+    var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
+    /// Threads that build an index.
+    let buildThreads: Int
     var logs: [any Log] = []
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []
     var observer: DatabaseObserver?
-    private nonisolated let published: Mutex<Published>
+    /// What was noted of the segments of collections, for an observer that comes later.
+    var notes: [(place: DatabaseObserver.Place, text: String)] = []
+    static var keptNotes: Int { 64 }
+    nonisolated let published: Mutex<Published>
 
     struct Opening {
         var place: DatabaseObserver.Place
@@ -36,7 +41,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     /// What can be asked without waiting.
-    private struct Published {
+    struct Published {
         var topicNames: [String]
         var collectionNames: [String]
         var recovery: RecoveryReport
@@ -49,7 +54,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
 
     static func open(
-        _ storage: S, lock: any StorageLock, name: String, compaction: CompactionOptions
+        _ storage: S, lock: any StorageLock, name: String, _ options: DatabaseOptions
     ) async throws(DatabaseError) -> Registry<S> {
         let path: StoragePath
         let exists: Bool
@@ -64,16 +69,17 @@ actor Registry<S: Storage>: DatabaseRegistry {
                 : try await Catalog.create(path, on: storage)
             return Registry(
                 storage, catalog: catalog, lock: lock, name: name,
-                maintenance: Maintenance(compaction))
+                maintenance: Maintenance(options.compaction), buildThreads: options.buildThreads)
         } catch { throw DatabaseError(error, name) }
     }
 
     private init(
         _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String,
-        maintenance: Maintenance
+        maintenance: Maintenance, buildThreads: Int
     ) {
         self.storage = storage
         self.maintenance = maintenance
+        self.buildThreads = buildThreads
         self.name = name
         views = ViewStore(StorageViewFiles(storage: storage))
         self.lock = lock
@@ -95,7 +101,9 @@ actor Registry<S: Storage>: DatabaseRegistry {
         await maintenance.stop()
         // Openings under way finish first, so that no log is left behind.
         for task in topics.values { _ = await task.value }
-        for task in collections.values { _ = await task.value }
+        for task in collections.values {
+            if case .success(let collection) = await task.value { await collection.sealing.stop() }
+        }
         for log in logs {
             do throws(LogError) { try await log.close() } catch {
                 failure = failure ?? DatabaseError(error, "closing \(name)")
@@ -235,52 +243,6 @@ actor Registry<S: Storage>: DatabaseRegistry {
         return try result.get()
     }
 
-    private static func check(
-        _ name: String, _ asked: CollectionConfiguration, against existing: CollectionConfiguration
-    ) throws(DatabaseError) {
-        guard asked.dimensions == existing.dimensions, asked.metric == existing.metric,
-            asked.index == existing.index
-        else {
-            func text(_ configuration: CollectionConfiguration) -> String {
-                "\(configuration.dimensions) dimensions, metric \(configuration.metric.rawValue), "
-                    + "index \(configuration.index.rawValue)"
-            }
-            throw DatabaseError(
-                .configurationMismatch,
-                "collection \(name) has \(text(existing)); asked for \(text(asked))")
-        }
-    }
-
-    private func openCollection(
-        _ name: String, creating: CollectionConfiguration?
-    ) async throws(DatabaseError) -> Collection {
-        let existing = catalog.collections[name]
-        guard let configuration = existing ?? creating else {
-            throw DatabaseError(.unknownCollection, "no collection \(String(reflecting: name))")
-        }
-        try configuration.validate()
-        let directory = try await directory(
-            "collections", name, isNew: existing == nil,
-            isFirst: catalog.collections.isEmpty && collections.count <= 1)
-        let path: StoragePath
-        do { path = try directory.appending("0") } catch {
-            throw DatabaseError(error, "collection \(name)")
-        }
-        let log = try await openLog(
-            path, configuration.log, .init(kind: "collection", name: name, partition: 0))
-        do throws(DatabaseError) {
-            let replay = CollectionReplay(log: log, configuration: configuration, name: name)
-            let views = try await CurrentView(of: log) {
-                [storage] () async throws(DatabaseError) in try await replay.run(on: storage)
-            }
-            if existing == nil { try await add(.addCollection(name: name, configuration)) }
-            return Collection(name: name, configuration: configuration, log: log, views: views)
-        } catch {
-            await abandon([log])
-            throw error
-        }
-    }
-
     // MARK: Files
 
     /// How many partitions of a topic are opened at the same time.
@@ -325,7 +287,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
 
     /// Closes logs of something that could not be opened whole: the next attempt opens them anew, and
     /// two must never be open on one folder.
-    private func abandon(_ opened: [any Log]) async {
+    func abandon(_ opened: [any Log]) async {
         for log in opened {
             // The error that led here is the one to be told.
             try? await log.close()
@@ -347,7 +309,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
             path, configuration, .init(kind: "topic", name: name, partition: partition))
     }
 
-    private func openLog(
+    func openLog(
         _ path: StoragePath, _ configuration: LogConfiguration, _ place: DatabaseObserver.Place
     ) async throws(DatabaseError) -> any Log {
         do {
@@ -364,7 +326,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     /// One edit at a time: the catalog's file has one end.
-    private func add(_ edit: CatalogEdit) async throws(DatabaseError) {
+    func add(_ edit: CatalogEdit) async throws(DatabaseError) {
         do {
             try await catalogLock.withLock { () async throws(StorageError) in
                 try await catalog.append(edit)

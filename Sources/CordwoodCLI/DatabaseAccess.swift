@@ -3,9 +3,14 @@ import Cordwood
 /// Opens the database of one command, and closes it however the command ends.
 enum DatabaseAccess {
     static func withDatabase<Value>(
-        at path: String, creating: Bool = false, _ body: (Database) async throws -> Value
+        at path: String, creating: Bool = false,
+        buildThreads: Int = DatabaseOptions.defaultBuildThreads,
+        _ body: (Database) async throws -> Value
     ) async throws -> Value {
-        let database = try await open(at: path, creating ? .openOrCreate : .openExisting)
+        let database = try await open(
+            at: path,
+            DatabaseOptions(
+                mode: creating ? .openOrCreate : .openExisting, buildThreads: buildThreads))
         do {
             let value = try await body(database)
             try await database.close()
@@ -18,12 +23,13 @@ enum DatabaseAccess {
         }
     }
 
-    private static func open(at path: String, _ mode: DatabaseOptions.Mode) async throws -> Database
-    {
+    private static func open(
+        at path: String, _ options: DatabaseOptions
+    ) async throws -> Database {
         do {
-            return try await Database.open(at: path, DatabaseOptions(mode: mode))
+            return try await Database.open(at: path, options)
         } catch {
-            throw mode == .openExisting ? explained(error, path) : error
+            throw options.mode == .openExisting ? explained(error, path) : error
         }
     }
 

@@ -78,11 +78,24 @@ public protocol Storage: Sendable {
     func offload<Value: Sendable, Failure: Error>(
         _ work: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value
+
+    /// The same for work of seconds or minutes, such as the building of an index: it has a thread of its
+    /// own for as long as it takes, so that nothing else waits behind it.
+    func offloadLong<Value: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value
 }
 
 extension Storage {
     /// The system's.
     public func randomIdentity() -> UInt64 { .random(in: 1...UInt64.max) }
+
+    /// Where there is one thread for everything.
+    public func offloadLong<Value: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        try await offload(work)
+    }
 }
 
 /// An open file of a ``Storage``. Closed by ``close()``, or when released.

@@ -26,6 +26,8 @@ public struct VectorError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let damaged = Code(description: "damaged index file")
         /// The disk, or whatever else has the files.
         public static let storage = Code(description: "storage")
+        /// The work was given up because its caller said so.
+        public static let cancelled = Code(description: "cancelled")
         /// The system gave no memory.
         public static let outOfMemory = Code(description: "out of memory")
         /// An index that would not stay below its cap of memory.

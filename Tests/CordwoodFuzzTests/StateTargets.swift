@@ -29,7 +29,8 @@ extension FuzzTarget {
         }
     }
 
-    /// Records of the database's own topics and of collections, and snapshots of folds.
+    /// Records of the database's own topics and of collections, snapshots of folds, and what is written
+    /// of the segments of collections.
     static let state = FuzzTarget(name: "state") { input in
         guard let first = input.first else { return }
         let rest = input.dropFirst()
@@ -41,7 +42,10 @@ extension FuzzTarget {
         _ = try? TransactionRecord(record)
         _ = ControlRecord(key: record.key, value: record.value)
         _ = try? PointCodec.point(of: record, dimensions: 3)
-        _ = try? FoldSnapshot(MemoryBlock(copying: [UInt8](input)))
+        let block = MemoryBlock(copying: [UInt8](input))
+        _ = try? FoldSnapshot(block)
+        _ = try? SegmentManifest(block)
+        _ = try? SegmentPlaces.decode(block, number: 1, count: max(0, (input.count - 32) / 8))
     }
 
     private static let folder = TemporaryDirectory()

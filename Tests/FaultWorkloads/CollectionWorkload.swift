@@ -3,9 +3,14 @@ public import CordwoodSimulation
 
 /// Writers store, replace and delete points of their own in a collection.
 ///
+/// They are sealed into segments meanwhile.
+///
 /// Kept: of each point the latest acknowledged state or a later one, as it was given; and the index
 /// finds exactly the points that are there, as one that is rebuilt does.
 public struct CollectionWorkload: Workload {
+    /// So few that a run of a few dozen changes seals, joins segments and builds them anew.
+    private static let sealAfter = 8
+
     private let load: Load
 
     public init(_ load: Load) { self.load = load }
@@ -16,7 +21,10 @@ public struct CollectionWorkload: Workload {
         let log = LogConfiguration(segmentBytes: 32 << 10, maxMessageBytes: 20_000)
         return try await database.collection(
             name,
-            CollectionConfiguration(dimensions: Content.dimensions, metric: .l2, log: log))
+            CollectionConfiguration(
+                dimensions: Content.dimensions, metric: .l2,
+                index: .hnsw(HNSWConfiguration(neighbors: 4, efConstruction: 16)),
+                sealAfter: Self.sealAfter, log: log))
     }
 
     public func work(

@@ -11,7 +11,9 @@ enum CatalogEdit: Equatable {
     private static let oldTopicKind: UInt8 = 1
     private static let oldCollectionKind: UInt8 = 2
     private static let topicKind: UInt8 = 3
-    private static let collectionKind: UInt8 = 4
+    /// With the name of the index alone, as versions before this one wrote it.
+    private static let plainCollectionKind: UInt8 = 4
+    private static let collectionKind: UInt8 = 5
 
     func encode() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -20,14 +22,15 @@ enum CatalogEdit: Equatable {
             bytes.append(Self.topicKind)
             Self.append(name, to: &bytes)
             Self.append(UInt32(configuration.partitions), to: &bytes)
-            Self.append(configuration.log, to: &bytes)
+            Self.append(configuration.log.encoded(), to: &bytes)
         case .addCollection(let name, let configuration):
             bytes.append(Self.collectionKind)
             Self.append(name, to: &bytes)
             Self.append(UInt32(configuration.dimensions), to: &bytes)
             Self.append(configuration.metric.rawValue, to: &bytes)
-            Self.append(configuration.index.rawValue, to: &bytes)
-            Self.append(configuration.log, to: &bytes)
+            Self.append(configuration.index.name, to: &bytes)
+            Self.append(configuration.indexSettings, to: &bytes)
+            Self.append(configuration.log.encoded(), to: &bytes)
         }
         return bytes
     }
@@ -46,16 +49,17 @@ enum CatalogEdit: Equatable {
                 else { return nil }
                 return .addTopic(
                     name: name, TopicConfiguration(partitions: Int(size), log: log))
-            case Self.collectionKind, Self.oldCollectionKind:
+            case Self.collectionKind, Self.plainCollectionKind, Self.oldCollectionKind:
                 guard let metric = Self.text(&reader).flatMap(Metric.init(rawValue:)),
-                    let index = Self.text(&reader).flatMap(IndexKind.init(rawValue:)),
+                    let index = Self.text(&reader),
+                    let settings = kind == Self.collectionKind ? Self.pairs(&reader) : [],
                     let log = Self.log(&reader, isOld: kind == Self.oldCollectionKind),
                     reader.remaining == 0
                 else { return nil }
-                return .addCollection(
-                    name: name,
-                    CollectionConfiguration(
-                        dimensions: Int(size), metric: metric, index: index, log: log))
+                var configuration = CollectionConfiguration(
+                    dimensions: Int(size), metric: metric, log: log)
+                guard configuration.setIndex(index, settings) else { return nil }
+                return .addCollection(name: name, configuration)
             default: return nil
             }
         }
@@ -72,8 +76,9 @@ enum CatalogEdit: Equatable {
         bytes.append(contentsOf: text.utf8)
     }
 
-    private static func append(_ log: LogConfiguration, to bytes: inout [UInt8]) {
-        let pairs = log.encoded()
+    private static func append(
+        _ pairs: [(tag: UInt16, value: UInt64)], to bytes: inout [UInt8]
+    ) {
         append(UInt16(pairs.count), to: &bytes)
         for pair in pairs {
             append(pair.tag, to: &bytes)
@@ -89,15 +94,19 @@ enum CatalogEdit: Equatable {
 
     private static func log(_ reader: inout ByteReader, isOld: Bool) -> LogConfiguration? {
         if isOld { return oldLog(&reader) }
+        return pairs(&reader).flatMap { LogConfiguration(encoded: $0) }
+    }
+
+    private static func pairs(_ reader: inout ByteReader) -> [(tag: UInt16, value: UInt64)]? {
         guard let count = reader.littleEndian(UInt16.self) else { return nil }
-        var pairs: [(UInt16, UInt64)] = []
+        var pairs: [(tag: UInt16, value: UInt64)] = []
         for _ in 0..<count {
             guard let tag = reader.littleEndian(UInt16.self),
                 let value = reader.littleEndian(UInt64.self)
             else { return nil }
             pairs.append((tag, value))
         }
-        return LogConfiguration(encoded: pairs)
+        return pairs
     }
 
     private static func oldLog(_ reader: inout ByteReader) -> LogConfiguration? {

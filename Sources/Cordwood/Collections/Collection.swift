@@ -1,9 +1,10 @@
 public import CordwoodLog
 import CordwoodStorage
-public import CordwoodVectors
+import CordwoodVectors
 
-/// A named set of vectors with payloads, kept in a log of its own and searched through an index
-/// that is a view of that log.
+/// A named set of vectors with payloads, kept in a log of its own and searched through indexes
+/// that are a view of that log: sealed segments, each with an index that does not change, and a head
+/// of the points that came later, which is searched exactly.
 ///
 /// All members may be used from any task at any time. Searches run on the engine's threads; they see
 /// every change whose call has returned, and a change is never half visible.
@@ -11,15 +12,18 @@ public final class Collection: Sendable {
     public let name: String
     public let configuration: CollectionConfiguration
     let log: any Log
-    private let views: CurrentView
+    let views: CurrentView
+    let sealing: CollectionSealing
 
     init(
-        name: String, configuration: CollectionConfiguration, log: any Log, views: CurrentView
+        name: String, configuration: CollectionConfiguration, log: any Log, views: CurrentView,
+        sealing: CollectionSealing
     ) {
         self.name = name
         self.configuration = configuration
         self.log = log
         self.views = views
+        self.sealing = sealing
     }
 
     /// How many points there are; after a truncation of the log, until the next call that looks at
@@ -83,6 +87,7 @@ public final class Collection: Sendable {
                 throw DatabaseError(
                     error, "collection \(name): the log has the records, the index does not")
             }
+            sealing.startIfDue()
             return offsets.upperBound - 1
         }
     }
@@ -113,71 +118,9 @@ public final class Collection: Sendable {
         return try batches.first?.records().first { $0.offset == offset }
     }
 
-    /// The `limit` nearest points, or all where there are fewer, by distance and then by id.
-    ///
-    /// Exact. O(count × dimensions), bound by memory bandwidth. A search of a cancelled task throws
-    /// ``DatabaseError/Code/cancelled``, unless it is already running.
-    public func search(
-        _ query: [Float], limit: Int = 10
-    ) async throws(DatabaseError) -> [Neighbor] {
-        try checkCancellation()
-        let view = try await views.current().view
-        do {
-            return try await view.search(query, limit: limit)
-        } catch { throw DatabaseError(error, "search in \(name)") }
-    }
-
-    /// Searches for many queries at once, row after row in `queries`; one result for each. Faster
-    /// than one by one: the rows are read once for many queries.
-    public func search(
-        batch queries: [Float], limit: Int = 10
-    ) async throws(DatabaseError) -> [[Neighbor]] {
-        try checkCancellation()
-        let view = try await views.current().view
-        do {
-            return try await view.search(batch: queries, limit: limit)
-        } catch { throw DatabaseError(error, "search in \(name)") }
-    }
-
-    private func checkCancellation() throws(DatabaseError) {
-        if Task.isCancelled { throw DatabaseError(.cancelled, "search in \(name)") }
-    }
-
     /// Bytes that the index takes in memory.
     public func bytesInMemory() async -> Int { await views.latest.view.bytesAllocated() }
 
     /// Reads every byte of the collection's log and holds it against every checksum.
     public func verify() async throws(LogError) -> VerificationReport { try await log.verify() }
-}
-
-/// A ``CollectionView``, whatever storage its threads belong to.
-protocol CollectionViewing: Sendable {
-    var appliedOffset: Int64 { get }
-    var pointCount: Int { get }
-    func apply(_ mutations: [PointMutation], at offsets: Range<Int64>) async
-    func abandon(from offset: Int64)
-    func checkFollows() throws(VectorError)
-    func offset(of id: UInt64) async -> Int64?
-    func bytesAllocated() async -> Int
-    func search(_ query: [Float], limit: Int) async throws(VectorError) -> [Neighbor]
-    func search(batch queries: [Float], limit: Int) async throws(VectorError) -> [[Neighbor]]
-}
-
-extension CollectionView: CollectionViewing {
-    func offset(of id: UInt64) async -> Int64? { await read { $0.offset(of: id) } }
-    func bytesAllocated() async -> Int { await read { $0.bytesAllocated } }
-
-    func search(_ query: [Float], limit: Int) async throws(VectorError) -> [Neighbor] {
-        try checkFollows()
-        return try await read { index throws(VectorError) in
-            try index.search(query.span, limit: limit)
-        }
-    }
-
-    func search(batch queries: [Float], limit: Int) async throws(VectorError) -> [[Neighbor]] {
-        try checkFollows()
-        return try await read { index throws(VectorError) in
-            try index.search(batch: queries.span, limit: limit)
-        }
-    }
 }

@@ -3,32 +3,44 @@ public import CordwoodVectors
 
 /// What a collection holds and how it is searched; fixed when it is created.
 public struct CollectionConfiguration: Sendable, Hashable {
+    /// How many points the head of a collection may hold.
+    public static let sealAfterRange = 1...1 << 30
+
     /// Components of every vector, 1 to 65,536.
     public var dimensions: Int
     public var metric: Metric
     public var index: IndexKind
+    /// How many points the head gathers before they are sealed into a segment. Searches compare with
+    /// every vector of the head, so they take longer the more it holds; segments that are built less
+    /// often are larger and fewer.
+    public var sealAfter: Int
     /// How the log that holds the points is laid out.
     public var log: LogConfiguration
 
     public init(
-        dimensions: Int, metric: Metric, index: IndexKind = .flat, log: LogConfiguration = .init()
+        dimensions: Int, metric: Metric, index: IndexKind = .flat, sealAfter: Int = 50_000,
+        log: LogConfiguration = .init()
     ) {
         self.dimensions = dimensions
         self.metric = metric
         self.index = index
+        self.sealAfter = sealAfter
         self.log = log
     }
 
-    func validate() throws(DatabaseError) {
+    /// Throws ``DatabaseError/Code/invalidConfiguration`` for numbers that cannot work, and
+    /// ``DatabaseError/Code/unsupported`` for an index that this version does not have.
+    public func validate() throws(DatabaseError) {
         do { try FlatIndex.validate(dimensions: dimensions) } catch {
             throw DatabaseError(.invalidConfiguration, "dimensions", cause: error)
         }
+        try index.validate()
+        guard Self.sealAfterRange.contains(sealAfter) else {
+            throw DatabaseError(
+                .invalidConfiguration,
+                "sealAfter: expected \(Self.sealAfterRange.lowerBound) to "
+                    + "\(Self.sealAfterRange.upperBound), found \(sealAfter)")
+        }
         do { try log.validate() } catch { throw DatabaseError(error, "the collection's log") }
     }
-}
-
-/// How a collection finds neighbours.
-public enum IndexKind: String, Sendable, Hashable, CaseIterable {
-    /// Exact: compares with every vector.
-    case flat
 }

@@ -3,7 +3,7 @@ import CordwoodStorage
 import CordwoodVectors
 import Synchronization
 
-/// The searchable view of a collection's log: an index, and the offset up to which it is true.
+/// The searchable view of a collection's log: its points, and the offset up to which that is true.
 ///
 /// Changes are applied in the order of the log, whatever the order in which appends return: one that
 /// comes early waits for those before it.
@@ -24,25 +24,44 @@ final class CollectionView<S: Storage>: Sendable {
         var done: CheckedContinuation<Void, Never>
     }
 
-    private let index: ReadWriteLock<FlatIndex>
+    private let points: ReadWriteLock<CollectionPoints>
     private let order: Mutex<Order>
     private let count: Atomic<Int>
+    private let unsealed: Atomic<Int>
+    private let isDue: Atomic<Bool>
     /// Why the view stopped following its log, when it had to.
     private let failure = Mutex<VectorError?>(nil)
     private let storage: S
+    private let sealAfter: Int
+    /// Nil where nothing is sealed.
+    private let sealer: Sealer<S>?
 
-    /// A view of an index that holds everything before `appliedOffset`.
-    init(_ index: ReadWriteLock<FlatIndex>, appliedOffset: Int64, storage: S) {
-        count = Atomic(index.read { $0.count })
-        self.index = index
-        order = Mutex(Order(next: appliedOffset))
+    /// A view that begins with these points.
+    init(
+        _ points: ReadWriteLock<CollectionPoints>, sealer: Sealer<S>?, sealAfter: Int, storage: S
+    ) {
+        count = Atomic(points.read { $0.count })
+        unsealed = Atomic(points.read { $0.head.count })
+        order = Mutex(Order(next: points.read { $0.appliedOffset }))
+        // What was wrong with files is put right by writing others.
+        let isDamaged = sealer?.store.isDamaged ?? false
+        isDue = Atomic(
+            sealer != nil
+                && points.read { $0.isSealDue(after: sealAfter) || isDamaged && $0.count > 0 })
+        self.points = points
         self.storage = storage
+        self.sealer = sealer
+        self.sealAfter = sealAfter
     }
 
     /// Every record before this offset is in the view.
     var appliedOffset: Int64 { order.withLock { $0.next } }
     /// How many ids it holds, after the last change that was applied.
     var pointCount: Int { count.load(ordering: .acquiring) }
+    /// How many of them are in no segment.
+    var headCount: Int { unsealed.load(ordering: .acquiring) }
+    /// Whether the head is full, or a segment has too many dead points.
+    var isSealDue: Bool { isDue.load(ordering: .acquiring) }
 
     /// Applies what an append did; returns when the view holds it and everything before it, or will
     /// never hold it.
@@ -86,29 +105,76 @@ final class CollectionView<S: Storage>: Sendable {
                 return change
             }
             guard let change else { return }
-            await storage.offload { [self] in
-                do throws(VectorError) {
-                    try index.write { index throws(VectorError) in
-                        for mutation in change.mutations { try mutation.apply(to: &index) }
-                        count.store(index.count, ordering: .releasing)
-                    }
-                } catch { failure.withLock { $0 = error } }
-            }
+            do throws(VectorError) {
+                try await write { points throws(VectorError) in
+                    for mutation in change.mutations { try points.apply(mutation) }
+                    points.appliedOffset = change.offsets.upperBound
+                }
+            } catch { failure.withLock { $0 = error } }
             order.withLock { $0.next = change.offsets.upperBound }
             change.done.resume()
         }
     }
 
-    /// Throws when the index could not take a change that the log holds: it would lie from then on.
+    /// Throws when the view could not take a change that the log holds: it would lie from then on.
     /// Reopening builds it anew.
     func checkFollows() throws(VectorError) {
         if let failure = failure.withLock({ $0 }) { throw failure }
     }
 
-    /// Runs a search, or another reading of the index, on the storage's threads.
+    // MARK: The points, on the storage's threads
+
     func read<Value: Sendable, Failure: Error>(
-        _ body: @escaping @Sendable (borrowing FlatIndex) throws(Failure) -> Value
+        _ body: @escaping @Sendable (borrowing CollectionPoints) throws(Failure) -> Value
     ) async throws(Failure) -> Value {
-        try await storage.offload { [index] () throws(Failure) in try index.read(body) }
+        try await storage.offload { [points] () throws(Failure) in try points.read(body) }
+    }
+
+    func write<Failure: Error>(
+        _ body: @escaping @Sendable (inout CollectionPoints) throws(Failure) -> Void
+    ) async throws(Failure) {
+        try await storage.offload { [self] () throws(Failure) in
+            try points.write { points throws(Failure) in
+                // What was changed before an error counts, too.
+                defer { publish(points) }
+                try body(&points)
+            }
+        }
+    }
+
+    private func publish(_ points: borrowing CollectionPoints) {
+        count.store(points.count, ordering: .releasing)
+        unsealed.store(points.head.count, ordering: .releasing)
+        isDue.store(
+            sealer != nil && points.isSealDue(after: sealAfter), ordering: .releasing)
+    }
+}
+
+extension CollectionView: CollectionViewing {
+    func offset(of id: UInt64) async -> Int64? { await read { $0.offset(of: id) } }
+    func bytesAllocated() async -> Int { await read { $0.bytesAllocated } }
+    func segments() async -> [SegmentSummary] {
+        await read { $0.segments.map(SegmentSummary.init) }
+    }
+
+    func search(_ search: PointSearch) async throws(VectorError) -> [[Neighbor]] {
+        try checkFollows()
+        return try await storage.offload { [points] () throws(VectorError) in
+            try search.run(on: points)
+        }
+    }
+
+    func search(
+        _ search: PointSearch, within distance: Float
+    ) async throws(VectorError) -> [Neighbor] {
+        try checkFollows()
+        return try await storage.offload { [points] () throws(VectorError) in
+            try search.run(on: points, within: distance)
+        }
+    }
+
+    func seal(_ request: SealRequest, truncations: Int) async throws(DatabaseError) -> Bool {
+        do { try checkFollows() } catch { throw DatabaseError(error, "sealing") }
+        return try await sealer?.seal(self, truncations: truncations, request) ?? false
     }
 }

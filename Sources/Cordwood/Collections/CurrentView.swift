@@ -30,7 +30,10 @@ final class CurrentView: Sendable {
 
     /// The version that was made last, true or not.
     var latest: Version { version.withLock { $0 } }
-    var isCurrent: Bool { latest.truncations == log.truncations.count }
+    var isCurrent: Bool { isCurrent(latest) }
+
+    /// Whether the log has not been cut since a version was made.
+    func isCurrent(_ version: Version) -> Bool { version.truncations == log.truncations.count }
 
     /// The last version holds every record before this offset of the log as it is now.
     var appliedOffset: Int64 {

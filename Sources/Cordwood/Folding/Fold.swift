@@ -295,16 +295,8 @@ public actor Fold<State: Sendable> {
             return reject("the topic has another number of partitions")
         }
         for (partition, position) in zip(topic.partitions, snapshot.positions) {
-            guard position.offset <= partition.endOffset else {
-                return reject("partition \(partition.number) ends before \(position.offset)")
-            }
-            guard partition.log.epochs.epoch(at: position.offset - 1) == position.leaderEpoch
-            else { return reject("partition \(partition.number) has another history") }
-            if let expected = position.checksum,
-                let found = await checksum(before: position.offset, in: partition),
-                found != expected
-            {
-                return reject("partition \(partition.number) has another history of that epoch")
+            if let reason = await partition.log.refusal(of: position) {
+                return reject("partition \(partition.number) \(reason)")
             }
         }
         guard let state = snapshots.decode(snapshot.state) else {
@@ -328,11 +320,7 @@ public actor Fold<State: Sendable> {
         recordsSinceSnapshot = 0
         var places: [FoldSnapshot.Position] = []
         for partition in topic.partitions {
-            let offset = positions[partition.number]
-            places.append(
-                .init(
-                    offset: offset, leaderEpoch: partition.log.epochs.epoch(at: offset - 1),
-                    checksum: await checksum(before: offset, in: partition)))
+            places.append(await partition.log.position(at: positions[partition.number]))
         }
         // What was looked up may be of another history than the state.
         if isCut { return }
@@ -344,20 +332,6 @@ public actor Fold<State: Sendable> {
         }
         do throws(StorageError) { try await topic.views.replace(claim, with: bytes) } catch {
             note("a snapshot could not be written: \(error)")
-        }
-    }
-
-    /// The checksum of the record before a position; nil where the log has none there: it was deleted
-    /// or compacted away.
-    private func checksum(before offset: Int64, in partition: Partition) async -> UInt32? {
-        guard offset > partition.startOffset else { return nil }
-        do throws(LogError) {
-            let batches = try await partition.log.read(
-                from: offset - 1, maximumBytes: 1, isolation: .logEnd)
-            return try batches.first?.records().first { $0.offset == offset - 1 }?.checksum
-        } catch {
-            // What cannot be read says nothing against the state, which may be all that is left.
-            return nil
         }
     }
 

@@ -4,16 +4,8 @@ import CordwoodStorage
 /// A fold's state at some offsets, as a file keeps it. Layout in `docs/file-formats.md`, "Snapshot
 /// of a fold".
 struct FoldSnapshot: Equatable {
-    /// How far a fold has come in a partition.
-    struct Position: Equatable, Sendable {
-        /// Everything before it is in the state.
-        var offset: Int64
-        /// The leader epoch of the record before it: tells another history of the same length apart.
-        var leaderEpoch: Int32
-        /// The checksum of the record before it, which tells histories of one epoch apart; nil where
-        /// the log had none there, and in version 1.
-        var checksum: UInt32?
-    }
+    /// How far a fold has come in a partition; version 1 has no checksums.
+    typealias Position = LogPosition
 
     static let maximumBytes = 1 << 30
     private static let magic: UInt64 = 0x4E53_5745_4956_5743  // "CWVIEWSN"

@@ -80,20 +80,8 @@ struct StorageViewFiles<S: Storage>: ViewFiles {
 
     func replace(_ name: String, with bytes: MemoryBlock) async throws(StorageError) {
         let folder = try folder(name)
-        let staged = try folder.appending("snapshot.new")
         try await storage.createDirectory(folder)
-        let file = try await storage.open(staged, .openOrCreate)
-        do throws(StorageError) {
-            try await file.truncate(to: 0)
-            try await file.write([FileWrite(at: 0, [MemorySlice(bytes)])], thenSync: true)
-        } catch {
-            await file.close()
-            throw error
-        }
-        await file.close()
-        try await storage.rename(staged, to: try folder.appending("snapshot"))
-        for directory in [folder, folder.parent, .root] {
-            try await storage.syncDirectory(directory)
-        }
+        try await storage.replaceFile(try folder.appending("snapshot"), with: bytes)
+        for directory in [folder.parent, .root] { try await storage.syncDirectory(directory) }
     }
 }

@@ -37,6 +37,9 @@ extension DatabaseObserver {
                         ("partition", "\(lag.place.partition)"),
                     ], factory: factory
                 ).record(lag.records)
+            },
+            noted: { place, note in
+                logger.warning("\(note)", metadata: LogMetrics.metadata(place))
             })
     }
 }

@@ -21,17 +21,22 @@ public struct DatabaseObserver: Sendable {
     /// How far a consumer group is behind: called for each partition of an open topic that it has
     /// committed to, by ``Database/recordGauges()``.
     public var lagged: @Sendable (GroupLag) -> Void
+    /// Something is wrong with the segments of a collection that costs time and nothing else, in a
+    /// sentence: files that could not be used, or a sealing that failed.
+    public var noted: @Sendable (Place, String) -> Void
 
     public init(
         observer: @escaping @Sendable (Place) -> LogObserver,
         opened: @escaping @Sendable (Place, RecoveryReport, Duration) -> Void = { _, _, _ in },
         measured: @escaping @Sendable (Place, LogGauges) -> Void = { _, _ in },
-        lagged: @escaping @Sendable (GroupLag) -> Void = { _ in }
+        lagged: @escaping @Sendable (GroupLag) -> Void = { _ in },
+        noted: @escaping @Sendable (Place, String) -> Void = { _, _ in }
     ) {
         self.observer = observer
         self.opened = opened
         self.measured = measured
         self.lagged = lagged
+        self.noted = noted
     }
 }
 

@@ -7,6 +7,14 @@ extension Registry {
         self.observer = observer
         // The internal topics may be open, and whatever else was opened before.
         for (log, opening) in zip(logs, openings) { await opening.tell(observer, of: log) }
+        for note in notes { observer.noted(note.place, note.text) }
+    }
+
+    /// Tells the observer, and one that comes later, what is wrong with a collection's segments.
+    func note(_ text: String, of place: DatabaseObserver.Place) {
+        if notes.count == Self.keptNotes { notes.removeFirst() }
+        notes.append((place, text))
+        observer?.noted(place, text)
     }
 
     func openPartitions() -> [TopicPartition: any Log] {

@@ -10,7 +10,8 @@ struct CollectionImport: AsyncParsableCommand {
         discussion: """
             A point's id is its row's number, from 0, or its line of --ids. A point that exists is \
             replaced. All files are checked before the first point is stored; when the command is \
-            interrupted later, the points stored so far stay.
+            interrupted later, the points stored so far stay. At the end the points are sealed, unless \
+            the collection's index is flat.
             """)
 
     @OptionGroup var location: DirectoryArgument
@@ -20,6 +21,7 @@ struct CollectionImport: AsyncParsableCommand {
     var labels: String?
     @Option(help: "A text file with an id for each row.") var ids: String?
     @Option(help: "Import only this many rows.") var limit: Int?
+    @OptionGroup var building: BuildingOptions
 
     func validate() throws {
         if let limit, limit < 0 {
@@ -28,7 +30,9 @@ struct CollectionImport: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await DatabaseAccess.withDatabase(at: location.directory) { database in
+        try await DatabaseAccess.withDatabase(
+            at: location.directory, buildThreads: building.threads
+        ) { database in
             let collection = try await database.collection(named: name)
             let source = try await BlockingThread.run { [self] in
                 try PointSource(
@@ -51,6 +55,9 @@ struct CollectionImport: AsyncParsableCommand {
             FileDescriptor.report(
                 "\(Figures.count(stored, "point")) imported, durable, "
                     + Figures.rate(stored, in: ContinuousClock.now - began))
+            if collection.configuration.index != .flat {
+                try await CollectionSeal.run(collection, merging: .small)
+            }
         }
     }
 }

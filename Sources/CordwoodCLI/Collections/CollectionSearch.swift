@@ -16,6 +16,11 @@ struct CollectionSearch: AsyncParsableCommand {
     @Option(help: "A .npy, .fvecs, .bvecs or .ivecs file of queries.") var vectorFile: String?
     @Option(help: "The id of a point whose neighbours are wanted.") var like: UInt64?
     @Option(help: "How many to find for each query.") var limit = 10
+    @Option(help: "How many near points a search of an index keeps in sight (ef of hnsw).")
+    var effort: Int?
+    @Option(help: "The share of the true neighbours to be found on average; by default 0.95.")
+    var recall: Double?
+    @Flag(help: "Compare with every vector.") var exact = false
     @Flag(help: "Print one JSON object a query.") var json = false
 
     /// One less than the index's own: ``like`` asks for one more.
@@ -27,9 +32,18 @@ struct CollectionSearch: AsyncParsableCommand {
         guard (vectorFile == nil) != (like == nil) else {
             throw ValidationError("expected either --vector-file or --like")
         }
+        guard [effort != nil, recall != nil, exact].count(where: { $0 }) <= 1 else {
+            throw ValidationError("expected at most one of --effort, --recall and --exact")
+        }
+        do { try accuracy.validate() } catch { throw ValidationError("\(error)") }
         guard (1...Self.maximumLimit) ~= limit else {
             throw ValidationError("--limit: expected 1 to \(Self.maximumLimit), found \(limit)")
         }
+    }
+
+    private var accuracy: SearchAccuracy {
+        if exact { return .exact }
+        return effort.map { .effort($0) } ?? .recall(recall ?? 0.95)
     }
 
     func run() async throws {
@@ -48,7 +62,7 @@ struct CollectionSearch: AsyncParsableCommand {
             throw CommandError("the collection \(name) has no point \(id)")
         }
         // One more, since the point is its own nearest.
-        let found = try await collection.search(point.vector, limit: limit + 1)
+        let found = try await collection.search(point.vector, limit: limit + 1, accuracy: accuracy)
         let others = found.filter { $0.id != id }.prefix(limit)
         try await show(Array(others), query: ("like", .unsigned(id)), collection)
     }
@@ -68,7 +82,8 @@ struct CollectionSearch: AsyncParsableCommand {
                 try file.readRows(rows, into: &numbers)
                 return numbers
             }
-            let found = try await collection.search(batch: queries, limit: limit)
+            let found = try await collection.search(
+                batch: queries, limit: limit, accuracy: accuracy)
             for (row, neighbors) in zip(rows, found) {
                 try await show(neighbors, query: ("query", .count(row)), collection)
             }

@@ -144,7 +144,15 @@ public final class LinuxStorage: Storage {
         try await offloadWorkers.run(work)
     }
 
-    private static func activeProcessorCount() -> Int {
+    public func offloadLong<Value: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        // The thread ends with the pool. Where the system has none to give, the work waits with others.
+        let worker = (try? WorkerPool(named: "cordwood-long", threadCount: 1)) ?? offloadWorkers
+        return try await worker.run(work)
+    }
+
+    package static func activeProcessorCount() -> Int {
         max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 }

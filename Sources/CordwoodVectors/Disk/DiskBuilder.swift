@@ -106,11 +106,14 @@ public struct DiskBuilder<S: Storage>: ~Copyable {
     /// one of the storage's. `progress` is told, by one thread at a time, how many nodes are in. When it
     /// returns, the file and its name are durable.
     ///
-    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, ``VectorError/Code/memoryCap`` when
-    /// either cap is too low for so many vectors, ``VectorError/Code/outOfMemory``, and
+    /// `isCancelled` is asked now and then; once it says so it must not take it back.
+    ///
+    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, ``VectorError/Code/cancelled``,
+    /// ``VectorError/Code/memoryCap`` when either cap is too low for so many vectors, ``VectorError/Code/outOfMemory``, and
     /// ``VectorError/Code/storage``: a file that had the name is then still there, or the new one is.
     public consuming func build(
-        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
+        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) async throws(VectorError) -> DiskIndex {
         precondition(threads > 0, "expected at least one thread, found \(threads)")
         if pieceCount > 0 { try await writePiece() }
@@ -124,8 +127,8 @@ public struct DiskBuilder<S: Storage>: ~Copyable {
             let rows = try await mappedRows()
             let construction = DiskConstruction(
                 rows: rows, ids: ids, description: description, threads: threads,
-                progress: progress)
-            let built = try await storage.offload { () throws(VectorError) in
+                progress: progress, isCancelled: isCancelled)
+            let built = try await storage.offloadLong { () throws(VectorError) in
                 try construction.run()
             }
             try await writer.write(built, threads: threads)

@@ -25,6 +25,7 @@ struct DiskConstruction: Sendable {
     let description: DiskDescription
     let threads: Int
     let progress: @Sendable (Int) -> Void
+    let isCancelled: @Sendable () -> Bool
 
     private var configuration: DiskConfiguration { description.configuration }
     private var dimensions: Int { description.dimensions }
@@ -102,8 +103,9 @@ struct DiskConstruction: Sendable {
         GraphConstruction(
             graph: graph, rows: codes.kernel,
             configuration: configuration.graph(degree: shape.degrees[0]), threads: threads,
-            progress: progress, alpha: alpha
+            progress: progress, alpha: alpha, isCancelled: isCancelled
         ).run(through: count) {}
+        if isCancelled() { throw VectorError(.cancelled, "the building of an index on disk") }
         var repair = GraphRepair(graph, rows: codes.kernel, ef: configuration.efConstruction)
         _ = repair.run()
         return graph

@@ -18,7 +18,7 @@ extension FlatIndex {
         return heap.sorted()[0]
     }
 
-    static func validate(limit: Int) throws(VectorError) {
+    package static func validate(limit: Int) throws(VectorError) {
         guard (1...maximumLimit).contains(limit) else {
             throw VectorError(.invalidLimit, "expected 1 to \(maximumLimit), found \(limit)")
         }

@@ -66,11 +66,16 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
         return block[offset: index]
     }
 
-    /// The id's vector as it is stored, which is at unit length for the cosine, or nil.
-    public func vector(of id: UInt64) -> [Float]? {
+    /// Where the id's row lies until the next mutation, or nil.
+    func address(of id: UInt64) -> UnsafePointer<Float>? {
         guard let row = row(of: id) else { return nil }
         let (block, index) = place(of: row)
-        return Array(UnsafeBufferPointer(start: block.rows + index * stride, count: dimensions))
+        return UnsafePointer(block.rows + index * stride)
+    }
+
+    /// The id's vector as it is stored, which is at unit length for the cosine, or nil.
+    public func vector(of id: UInt64) -> [Float]? {
+        address(of: id).map { Array(UnsafeBufferPointer(start: $0, count: dimensions)) }
     }
 
     // MARK: Mutations

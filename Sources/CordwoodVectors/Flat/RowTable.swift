@@ -3,23 +3,25 @@
 /// Open addressing with linear probing, at most three quarters full, grown by a quarter, so that a
 /// row costs 5.3 to 6.7 bytes. Lookups take O(1) expected. Ids are hashed with a secret of the
 /// table, so that a client that chooses ids cannot make them collide.
-struct RowTable {
-    static let maximumRows = Int(UInt32.max) - 1
+package struct RowTable: Sendable {
+    package static let maximumRows = Int(UInt32.max) - 1
     private static let empty = UInt32.max
 
     private var slots: [UInt32] = []
-    private(set) var count = 0
+    package private(set) var count = 0
     private let secret: (UInt64, UInt64) = (.random(in: .min ... .max), .random(in: .min ... .max))
 
-    var bytesAllocated: Int { slots.capacity * MemoryLayout<UInt32>.stride }
+    package init() {}
+
+    package var bytesAllocated: Int { slots.capacity * MemoryLayout<UInt32>.stride }
 
     /// The row of `id`, or nil. `idOfRow` gives the id of any row in the table.
-    func row(of id: UInt64, idOfRow: (Int) -> UInt64) -> Int? {
+    package func row(of id: UInt64, idOfRow: (Int) -> UInt64) -> Int? {
         slot(of: id, idOfRow: idOfRow).map { Int(slots[$0]) }
     }
 
     /// Adds a row whose id is not in the table.
-    mutating func insert(_ id: UInt64, row: Int, idOfRow: (Int) -> UInt64) {
+    package mutating func insert(_ id: UInt64, row: Int, idOfRow: (Int) -> UInt64) {
         if (count + 1) * 4 > slots.count * 3 { grow(idOfRow: idOfRow) }
         place(id, row: row)
         count += 1

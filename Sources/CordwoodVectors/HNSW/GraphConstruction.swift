@@ -23,6 +23,8 @@ struct GraphConstruction {
     /// More than 1 keeps longer edges as well, with which walks take fewer steps (Vamana: Subramanya et
     /// al., NeurIPS 2019). Compared with distances as they are, which for L2 are squares.
     var alpha: Float = 1
+    /// Asked before each batch; the graph is of no use once it says so.
+    var isCancelled: @Sendable () -> Bool = { false }
 
     /// Builds the levels above the lowest, and of that the nodes up to `end`; then calls `between`, and
     /// adds the others.
@@ -57,7 +59,7 @@ struct GraphConstruction {
         kernel.grouped = batch.grouped
         kernel.starts = batch.starts
         var first = nodes.lowerBound
-        while first < nodes.upperBound {
+        while first < nodes.upperBound, !isCancelled() {
             let last = min(first + min(first, maximumBatch), nodes.upperBound)
             kernel.first = UInt32(first)
             kernel.last = UInt32(last)

@@ -40,12 +40,14 @@ public struct HNSWBuilder: ~Copyable {
 
     /// Builds the index. O(n log n) distances, on `threads` threads of which the calling one is the
     /// first: a server calls it from a thread that may be busy for long. `progress` is told, by one
-    /// thread at a time, how many nodes are in.
+    /// thread at a time, how many nodes are in. `isCancelled` is asked now and then; once it says so it must
+    /// not take it back.
     ///
-    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, and
-    /// ``VectorError/Code/outOfMemory``.
+    /// Throws ``VectorError/Code/duplicateID`` when an id came twice,
+    /// ``VectorError/Code/cancelled`` and ``VectorError/Code/outOfMemory``.
     public consuming func build(
-        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
+        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(VectorError) -> HNSWIndex {
         precondition(threads > 0, "expected at least one thread, found \(threads)")
         try vectors.checkUnique()
@@ -88,10 +90,11 @@ public struct HNSWBuilder: ~Copyable {
             ids: .copy(of: (0..<order.nodeCount).map { UInt64($0) }))
         let construction = GraphConstruction(
             graph: graph, rows: codes.kernel, configuration: configuration, threads: threads,
-            progress: progress)
+            progress: progress, isCancelled: isCancelled)
         let inside = order.nodeCount - RecallProbe.heldOut(of: order.nodeCount)
         var calibration = RecallCalibration(points: [])
         construction.run(through: inside) {
+            if isCancelled() { return }
             var least = Double.infinity
             for (quantization, rows) in candidates {
                 var tried = (configuration: configuration, parts: parts)
@@ -110,6 +113,7 @@ public struct HNSWBuilder: ~Copyable {
             }
         }
         candidates = []
+        if isCancelled() { throw VectorError(.cancelled, "the building of a graph") }
         var repair = GraphRepair(
             graph, rows: codes.kernel, ef: configuration.efConstruction)
         _ = repair.run()

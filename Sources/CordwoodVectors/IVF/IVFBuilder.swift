@@ -40,17 +40,21 @@ public struct IVFBuilder: ~Copyable {
     /// `progress` is told by the calling thread, after each part of the work, how many vectors are in
     /// lists, and at last how many there are.
     ///
-    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, and
-    /// ``VectorError/Code/outOfMemory``.
+    /// `isCancelled` is asked between the parts of the work; once it says so it must not take it back.
+    ///
+    /// Throws ``VectorError/Code/duplicateID`` when an id came twice, ``VectorError/Code/cancelled``
+    /// and ``VectorError/Code/outOfMemory``.
     public consuming func build(
-        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in }
+        threads: Int = 1, progress: @escaping @Sendable (Int) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(VectorError) -> IVFIndex {
         precondition(threads > 0, "expected at least one thread, found \(threads)")
         try vectors.checkUnique()
         MatrixProduct.prepare()
         return try IVFConstruction(
             rows: vectors.rows, ids: vectors.ids, dimensions: dimensions, metric: metric,
-            configuration: configuration, threads: threads, progress: progress
+            configuration: configuration, threads: threads, progress: progress,
+            isCancelled: isCancelled
         ).run()
     }
 }

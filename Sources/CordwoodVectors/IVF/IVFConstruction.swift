@@ -9,6 +9,7 @@ struct IVFConstruction {
     let configuration: IVFConfiguration
     let threads: Int
     let progress: @Sendable (Int) -> Void
+    let isCancelled: @Sendable () -> Bool
 
     func run() throws(VectorError) -> IVFIndex {
         let count = ids.count
@@ -27,6 +28,7 @@ struct IVFConstruction {
         let sample = random.sample(sampled + heldOut, below: count)
         let groups = try ListTraining(rows: copy(sample.prefix(sampled)), threads: threads)
             .run(resolved.lists!)
+        try checkCancellation()
         let numbers = groups.assign(rows, count: count, threads: threads)
         progress(count)
         let clusters = Clusters(numbers, count: resolved.lists!)
@@ -52,6 +54,10 @@ struct IVFConstruction {
         return index
     }
 
+    private func checkCancellation() throws(VectorError) {
+        if isCancelled() { throw VectorError(.cancelled, "the building of lists") }
+    }
+
     /// Encodes the vectors as the configuration says, or in each way that it may choose from, and measures
     /// what searches find.
     private func choose(
@@ -62,6 +68,7 @@ struct IVFConstruction {
         for quantization in configuration.quantization == .auto
             ? IVFChoice.candidates : [configuration.quantization]
         {
+            try checkCancellation()
             var tried = configuration
             tried.quantization = quantization
             var parts = parts

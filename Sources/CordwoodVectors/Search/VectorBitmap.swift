@@ -6,7 +6,7 @@ public struct VectorBitmap: Sendable, Hashable {
     public let count: Int
     /// How many bits are set. O(1).
     public private(set) var setCount: Int
-    private(set) var words: [UInt64]
+    package private(set) var words: [UInt64]
 
     /// All bits alike. O(count / 64).
     public init(count: Int, repeating bit: Bool = false) {
@@ -14,7 +14,7 @@ public struct VectorBitmap: Sendable, Hashable {
         self.count = count
         setCount = bit ? count : 0
         words = Array(
-            repeating: bit ? .max : 0, count: (count + Self.wordBits - 1) / Self.wordBits)
+            repeating: bit ? .max : 0, count: Self.wordCount(of: count))
         // Bits behind the last stay zeros, so that equal bitmaps are equal words.
         if bit, count % Self.wordBits != 0 {
             words[words.count - 1] = (1 << UInt64(count % Self.wordBits)) - 1
@@ -29,9 +29,26 @@ public struct VectorBitmap: Sendable, Hashable {
         }
         set {
             precondition((0..<count).contains(place), "expected 0..<\(count), found \(place)")
+            // What changes nothing does not make a copy that is shared one's own either.
             guard newValue != self[place] else { return }
             words[place / Self.wordBits] ^= 1 << UInt64(place % Self.wordBits)
             setCount += newValue ? 1 : -1
         }
     }
+
+    /// The bitmap of these words, the first place in the lowest bit of the first; nil for another
+    /// number of words than `count` bits take, and where a bit is set behind the last.
+    package init?(count: Int, words: [UInt64]) {
+        guard count >= 0, words.count == Self.wordCount(of: count) else { return nil }
+        if count % Self.wordBits != 0, words[words.count - 1] >> UInt64(count % Self.wordBits) != 0
+        {
+            return nil
+        }
+        self.count = count
+        self.words = words
+        setCount = words.reduce(0) { $0 + $1.nonzeroBitCount }
+    }
+
+    /// How many words so many bits take.
+    package static func wordCount(of count: Int) -> Int { (count + wordBits - 1) / wordBits }
 }

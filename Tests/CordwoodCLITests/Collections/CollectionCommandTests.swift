@@ -36,7 +36,7 @@ import Testing
         #expect(
             described.output.hasPrefix(
                 "{\"collection\":\"points\",\"points\":500,\"dimensions\":2,\"metric\":\"l2\","
-                    + "\"index\":\"flat\",\"appliedOffset\":"))
+                    + "\"index\":\"flat\",\"quantization\":\"none\",\"appliedOffset\":"))
     }
 
     @Test func searchesByFile() throws {
