@@ -6,6 +6,11 @@ public struct SealedFlatConfiguration: Sendable, Hashable {
     public static let rerankings: [Reranking] = [.f32, .f16]
 
     /// What searches read all of. With ``Quantization/none`` that is the vectors themselves.
+    ///
+    /// Of 8 bits some twenty or thirty vectors are compared for ten results. Codes of 4 bits are half the
+    /// bytes and say a sixteenth: of 117,559 vectors of 384 dimensions they left 832 to be compared, of
+    /// 390,000 of 50 dimensions every tenth, which is slower than reading all. They pay where there
+    /// are many dimensions.
     public var quantization: Quantization
     /// What the vectors are kept as: what distances are computed of, and what results are exact for. An
     /// index whose vectors halves cannot hold says ``Reranking/f32`` where ``Reranking/f16`` was asked
