@@ -7,10 +7,10 @@ public struct SealedFlatConfiguration: Sendable, Hashable {
 
     /// What searches read all of. With ``Quantization/none`` that is the vectors themselves.
     ///
-    /// Of 8 bits some twenty or thirty vectors are compared for ten results. Codes of 4 bits are half the
-    /// bytes and say a sixteenth: of 117,559 vectors of 384 dimensions they left 832 to be compared, of
-    /// 390,000 of 50 dimensions every tenth, which is slower than reading all. They pay where there
-    /// are many dimensions.
+    /// Codes of 8 bits leave some twenty to sixty vectors to be compared for ten results. Those of 4 bits
+    /// are half the bytes and say a sixteenth: of 117,559 vectors of 384 dimensions they left 832, but
+    /// of 390,000 of 50 dimensions a tenth and of 300,000 of 128 a fifth, which is slower than
+    /// comparing all.
     public var quantization: Quantization
     /// What the vectors are kept as: what distances are computed of, and what results are exact for. An
     /// index whose vectors halves cannot hold says ``Reranking/f32`` where ``Reranking/f16`` was asked
