@@ -147,10 +147,11 @@ void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood
     graph()->distances(quantizer, query, rows, count, distances);
 }
 
-uint32_t cordwood_code_select(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
-                              const uint8_t *rows, uint32_t count, float limit, uint32_t *places,
-                              float *distances) {
-    return graph()->select(quantizer, query, rows, count, limit, places, distances);
+void cordwood_code_select(const cordwood_quantizer *quantizer,
+                          const cordwood_code_query *const *queries, const float *limits,
+                          size_t query_count, const uint8_t *rows, uint32_t count,
+                          cordwood_code_selection *selections) {
+    graph()->select(quantizer, queries, limits, query_count, rows, count, selections);
 }
 
 uint32_t cordwood_graph_search(const cordwood_graph *searched, const cordwood_graph_rows *rows,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERIES = 3 };
+enum { QUERIES = 5 };
 
 /// What rows are like.
 typedef enum {
@@ -236,6 +236,32 @@ static void one_kind(row_shape shape, size_t dimensions, uint32_t count, uint32_
     free_rows(&rows);
 }
 
+/// Several queries, every other one with a limit that nothing is within.
+static void one_selection(size_t index, const flat_rows *rows, const cordwood_code_query *query,
+                          float limit, const float *distances, size_t queries) {
+    const cordwood_graph_kernels *kernels = cordwood_graph_variant(index);
+    if (!kernels->supported()) {
+        return;
+    }
+    static cordwood_code_selection selections[CORDWOOD_SELECTED_QUERIES];
+    const cordwood_code_query *each[] = {query, query, query, query};
+    const float limits[] = {limit, -INFINITY, limit, -INFINITY};
+    kernels->select(&rows->quantizer, each, limits, queries, rows->codes, rows->count, selections);
+    for (size_t i = 0; i < queries; i++) {
+        uint32_t at = 0;
+        for (uint32_t row = 0; row < rows->count; row++) {
+            if (!(distances[row] > limits[i])) {
+                CHECK(at < selections[i].count && selections[i].rows[at] == row &&
+                          selections[i].distances[at] == distances[row],
+                      "variant %zu, %zu dimensions, %zu queries", index, rows->dimensions, queries);
+                at++;
+            }
+        }
+        CHECK(at == selections[i].count, "variant %zu selected %u of %u", index,
+              selections[i].count, at);
+    }
+}
+
 /// Select finds what distances say, of every instruction set.
 static void selections(void) {
     uint64_t random = 5;
@@ -250,30 +276,15 @@ static void selections(void) {
                 cordwood_code_query_prepare(&rows.quantizer, rows.floats + count * rows.padded,
                                             room, &query);
                 const uint8_t *addresses[40];
-                float distances[40], found[40];
-                uint32_t places[41];
+                float distances[40];
                 for (uint32_t row = 0; row < count; row++) {
                     addresses[row] = rows.codes + row * cordwood_code_stride(&rows.quantizer);
                 }
                 cordwood_code_distances(&rows.quantizer, &query, addresses, count, distances);
                 for (size_t index = 0; index < cordwood_graph_variant_count(); index++) {
-                    if (!cordwood_graph_variant(index)->supported()) {
-                        continue;
-                    }
                     for (uint32_t which = 0; which <= count; which++) {
                         float limit = which < count ? distances[which] : NAN;
-                        uint32_t selected = cordwood_graph_variant(index)->select(
-                            &rows.quantizer, &query, rows.codes, count, limit, places, found);
-                        uint32_t at = 0;
-                        for (uint32_t row = 0; row < count; row++) {
-                            if (!(distances[row] > limit)) {
-                                CHECK(at < selected && places[at] == row &&
-                                          found[at] == distances[row],
-                                      "variant %zu, %zu dimensions", index, dimensions);
-                                at++;
-                            }
-                        }
-                        CHECK(at == selected, "variant %zu selected %u of %u", index, selected, at);
+                        one_selection(index, &rows, &query, limit, distances, 1 + which % 4);
                     }
                 }
                 free(room);

@@ -266,35 +266,50 @@ static void keep(const cordwood_flat *index, const row_block *block, uint32_t pl
     }
 }
 
-static void scan_codes(const cordwood_flat *index, const row_block *block,
-                       cordwood_flat_search *search) {
-    if (search->capacity - search->candidate_count < CORDWOOD_FLAT_BLOCK) {
-        make_room(index, search);
-    }
+static void gather_codes(const cordwood_flat *index, const row_block *block, const uint8_t *codes,
+                         float limit, cordwood_flat_search *search) {
     const size_t stride = cordwood_code_stride(index->quantizer);
-    const uint8_t *codes = index->codes + block->first * stride;
-    const float limit = code_limit(index, search, block->bounds, threshold(search));
+    const uint8_t *addresses[CORDWOOD_FLAT_BLOCK];
     float distances[CORDWOOD_FLAT_BLOCK];
+    for (uint32_t i = 0; i < block->gathered_count; i++) {
+        addresses[i] = codes + block->gathered[i] * stride;
+    }
+    cordwood_code_distances(index->quantizer, &search->codes, addresses, block->gathered_count,
+                            distances);
+    for (uint32_t i = 0; i < block->gathered_count; i++) {
+        if (!(distances[i] > limit)) {
+            keep(index, block, block->gathered[i], distances[i], search);
+        }
+    }
+}
+
+/// For up to CORDWOOD_SELECTED_QUERIES searches.
+static void scan_codes(const cordwood_flat *index, const row_block *block,
+                       cordwood_flat_search *searches, size_t count) {
+    const uint8_t *codes = index->codes + block->first * cordwood_code_stride(index->quantizer);
+    const cordwood_code_query *queries[CORDWOOD_SELECTED_QUERIES];
+    float limits[CORDWOOD_SELECTED_QUERIES];
+    for (size_t i = 0; i < count; i++) {
+        cordwood_flat_search *search = &searches[i];
+        if (search->capacity - search->candidate_count < CORDWOOD_FLAT_BLOCK) {
+            make_room(index, search);
+        }
+        queries[i] = &search->codes;
+        limits[i] = code_limit(index, search, block->bounds, threshold(search));
+        if (block->gathered_count > 0) {
+            gather_codes(index, block, codes, limits[i], search);
+        }
+    }
     if (block->gathered_count > 0) {
-        const uint8_t *addresses[CORDWOOD_FLAT_BLOCK];
-        for (uint32_t i = 0; i < block->gathered_count; i++) {
-            addresses[i] = codes + block->gathered[i] * stride;
-        }
-        cordwood_code_distances(index->quantizer, &search->codes, addresses, block->gathered_count,
-                                distances);
-        for (uint32_t i = 0; i < block->gathered_count; i++) {
-            if (!(distances[i] > limit)) {
-                keep(index, block, block->gathered[i], distances[i], search);
-            }
-        }
         return;
     }
-    uint32_t places[CORDWOOD_FLAT_BLOCK];
-    uint32_t count = cordwood_code_select(index->quantizer, &search->codes, codes, block->count,
-                                          limit, places, distances);
-    for (uint32_t i = 0; i < count; i++) {
-        if (is_allowed(block, places[i])) {
-            keep(index, block, places[i], distances[i], search);
+    cordwood_code_selection selections[CORDWOOD_SELECTED_QUERIES];
+    cordwood_code_select(index->quantizer, queries, limits, count, codes, block->count, selections);
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < selections[i].count; k++) {
+            if (is_allowed(block, selections[i].rows[k])) {
+                keep(index, block, selections[i].rows[k], selections[i].distances[k], &searches[i]);
+            }
         }
     }
 }
@@ -329,11 +344,16 @@ void cordwood_flat_scan(const cordwood_flat *index, const uint64_t *allowed,
         if (!describe(index, allowed, first, &block)) {
             continue;
         }
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i += CORDWOOD_SELECTED_QUERIES) {
+            const size_t left = count - i;
+            const size_t some =
+                left < CORDWOOD_SELECTED_QUERIES ? left : (size_t)CORDWOOD_SELECTED_QUERIES;
             if (index->quantizer) {
-                scan_codes(index, &block, &searches[i]);
-            } else {
-                scan_rows(index, &block, &searches[i]);
+                scan_codes(index, &block, &searches[i], some);
+                continue;
+            }
+            for (size_t k = 0; k < some; k++) {
+                scan_rows(index, &block, &searches[i + k]);
             }
         }
     }

@@ -28,13 +28,10 @@ INLINE row_flavour flavour_of(const cordwood_graph_rows *rows, const cordwood_gr
     return l2 ? FLAVOUR_8_L2 : FLAVOUR_8_IP;
 }
 
-/// The distances of pairs of a query and a row of codes.
-INLINE void four_code_distances(bool l2, bool is_half, const cordwood_code_query *const queries[4],
-                                const uint8_t *const rows[4], size_t bytes, float distances[4]) {
-    const int8_t *components[4] = {queries[0]->components, queries[1]->components,
-                                   queries[2]->components, queries[3]->components};
-    int32_t dots[4];
-    four_dots(is_half, components, rows, bytes, dots);
+/// The distances of pairs of a query and a row of codes, by their sums.
+INLINE void distances_of_dots(bool l2, const cordwood_code_query *const queries[4],
+                              const uint8_t *const rows[4], size_t bytes, const int32_t dots[4],
+                              float distances[4]) {
     for (int k = 0; k < 4; k++) {
         float product = queries[k]->scale * (float)(dots[k] - queries[k]->shift);
         float distance = queries[k]->base - product;
@@ -45,6 +42,16 @@ INLINE void four_code_distances(bool l2, bool is_half, const cordwood_code_query
         }
         distances[k] = distance;
     }
+}
+
+/// The distances of pairs of a query and a row of codes.
+INLINE void four_code_distances(bool l2, bool is_half, const cordwood_code_query *const queries[4],
+                                const uint8_t *const rows[4], size_t bytes, float distances[4]) {
+    const int8_t *components[4] = {queries[0]->components, queries[1]->components,
+                                   queries[2]->components, queries[3]->components};
+    int32_t dots[4];
+    four_dots(is_half, components, rows, bytes, dots);
+    distances_of_dots(l2, queries, rows, bytes, dots, distances);
 }
 
 /// `bytes` are those of a row's components.

@@ -13,7 +13,7 @@ extern "C" {
 
 enum {
     /// Rows whose codes are described together, and read while they are in the first caches.
-    CORDWOOD_FLAT_BLOCK = 256,
+    CORDWOOD_FLAT_BLOCK = CORDWOOD_SELECTED_ROWS,
 };
 
 /// What holds for each of a block's rows: none of it is more.

@@ -1,14 +1,14 @@
 internal import CCordwoodKernels
 internal import CordwoodStorage
 
-/// Exact search over vectors that do not change: made by a ``SealedFlatBuilder``. A ``FlatIndex`` is the
-/// one whose vectors do change.
+/// Exact search over vectors that do not change: made by a ``SealedFlatBuilder``. A ``FlatIndex`` is
+/// the one whose vectors do change.
 ///
 /// A search reads codes of 8 or 4 bits, a quarter or an eighth of the bytes, and compares with the
 /// vectors themselves those whose codes say that they may be among the nearest. How much the codes of
-/// each block of vectors have rounded away was measured when the index was built, so that what they pass
-/// over is known to be farther (the filter-and-refine of VA-files: Weber, Schek and Blott, VLDB 1998):
-/// results are those of comparing all, bit for bit, ties by id.
+/// each block of vectors have rounded away was measured when the index was built, so that what they
+/// pass over is known to be farther (the filter-and-refine of VA-files: Weber, Schek and Blott, VLDB
+/// 1998): results are those of comparing all, bit for bit, ties by id.
 ///
 /// **Threads.** Immutable: any number of searches may run at once, each on the thread that calls it.
 public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
@@ -53,8 +53,8 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
 
     deinit { kernel.deallocate() }
 
-    /// Components of a row, the last of which are zeros: those of ``FlatIndex``, whose sums have the same
-    /// bits.
+    /// Components of a row, the last of which are zeros: those of ``FlatIndex``, whose sums have the
+    /// same bits.
     static func paddedDimensions(_ dimensions: Int) -> Int {
         (dimensions + rowMultiple - 1) / rowMultiple * rowMultiple
     }
@@ -65,7 +65,7 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
         return kernel.pointee.ids[place]
     }
 
-    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 56 bytes for
+    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 64 bytes for
     /// each result that is asked for.
     public var bytesAllocated: Int { parts?.byteCount ?? 0 }
 }

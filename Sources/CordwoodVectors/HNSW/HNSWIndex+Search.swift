@@ -6,8 +6,8 @@ extension HNSWIndex {
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
     /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
-    /// An effort must be in ``SearchAccuracy/effortRange``, and one below the limit counts as the limit;
-    /// a recall must be above 0 and up to 1.
+    /// An effort must be in ``SearchAccuracy/effortRange``, and one below the limit counts as the
+    /// limit; a recall must be above 0 and up to 1.
     public func search(
         batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
         allowing allowed: VectorBitmap? = nil

@@ -6,7 +6,8 @@ internal import Synchronization
 /// not change: made by an ``HNSWBuilder``.
 ///
 /// Walks compare codes of 8 or 4 bits, which are a fraction of the bytes to be fetched; the nearest
-/// vectors found are then compared by what is kept of them (``Reranking``). Vectors that are equal share a node.
+/// vectors found are then compared by what is kept of them (``Reranking``). Vectors that are equal
+/// share a node.
 ///
 /// **Threads.** Immutable: any number of searches may run at once, each on the thread that calls it.
 public final class HNSWIndex: VectorIndex, @unchecked Sendable {

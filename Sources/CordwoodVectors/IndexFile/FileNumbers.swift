@@ -1,4 +1,5 @@
-// The numbers that files of indexes have for metrics, quantizations and what they are reranked by. They never change.
+// The numbers that files of indexes have for metrics, quantizations and what they are reranked by. They
+// never change.
 
 extension Metric {
     private static let inFiles: [Metric] = [.l2, .innerProduct, .cosine]

@@ -32,8 +32,8 @@ struct StagedVectors: ~Copyable {
         self.metric = metric
     }
 
-    /// Throws as ``FlatIndex/validate(_:dimensions:)``, ``VectorError/Code/full`` when there are `maximum`
-    /// vectors, and ``VectorError/Code/outOfMemory``; the vector is not there then.
+    /// Throws as ``FlatIndex/validate(_:dimensions:)``, ``VectorError/Code/full`` when there are
+    /// `maximum` vectors, and ``VectorError/Code/outOfMemory``; the vector is not there then.
     mutating func append(
         id: UInt64, vector: Span<Float>, maximum: Int
     ) throws(VectorError) {
