@@ -97,7 +97,6 @@ static void insert_all(cordwood_disk_walk *walk, uint32_t count) {
 }
 
 static void begin(cordwood_disk_walk *walk) {
-    walk->pool_count = walk->cursor = walk->in_flight = 0;
     if (walk->excluded != CORDWOOD_NO_NODE) {
         mark_seen(&walk->scratch, walk->excluded);
     }
@@ -121,6 +120,7 @@ void cordwood_disk_begin(cordwood_disk_walk *walk, const uint32_t *nodes, uint32
 }
 
 void cordwood_disk_end(cordwood_disk_walk *walk) {
+    walk->pool_count = walk->cursor = walk->in_flight = 0;
     forget_seen(&walk->scratch, walk->index->node_count);
 }
 

@@ -107,7 +107,7 @@ typedef struct cordwood_disk_walk {
     cordwood_graph_scratch scratch;
     /// Room for the floats of the vectors of a block.
     float *rows;
-    /// What follows is the walk's own, zeros before the first.
+    /// What follows is the walk's own, zeros before the first and between walks.
     uint32_t pool_count;
     uint32_t cursor;
     uint32_t blocks_in_flight[CORDWOOD_DISK_MAXIMUM_BEAM];

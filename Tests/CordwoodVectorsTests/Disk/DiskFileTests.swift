@@ -144,6 +144,22 @@ import Testing
         }
     }
 
+    /// Each page is whole, and not where it belongs.
+    @Test func pagesThatWereExchangedAreNoticed() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let data = ClusteredVectors(count: 300, queries: 1, dimensions: 8, seed: 4)
+        let index = try await DiskIndex.of(data.vectors, dimensions: 8, .l2, on: storage)
+        #expect(index.pageBytes > 2 * 4096)
+        var exchanged = try await bytes(of: diskPath, on: storage)
+        let (first, second) = (Array(exchanged[4096..<8192]), Array(exchanged[8192..<12288]))
+        exchanged.replaceSubrange(4096..<12288, with: second + first)
+        try await replace(diskPath, with: exchanged, on: storage)
+        let opened = try await DiskIndex.open(diskPath, on: storage)
+        expectError(.damaged, mentions: "page 0") { () throws(VectorError) in
+            _ = try opened.search(data.queries[0], limit: 3, accuracy: .exact)
+        }
+    }
+
     /// Pages whose checksums hold and which say what cannot be.
     @Test func pagesThatMakeNoSenseAreRefused() async throws {
         let storage = SimulatedStorage(seed: 1)
