@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-_Static_assert(CORDWOOD_RABITQ_BLOCK == CORDWOOD_PQ_BLOCK, "lists have the same blocks");
+_Static_assert((int)CORDWOOD_RABITQ_BLOCK == (int)CORDWOOD_PQ_BLOCK, "lists have the same blocks");
 
 enum { AT_ONCE = 64, REFINED_AT_ONCE = 16, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
 /// How much of the next list is asked for: the processor finds the rest by itself.
