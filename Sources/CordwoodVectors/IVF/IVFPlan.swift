@@ -7,6 +7,9 @@ enum IVFPlan: Equatable {
 
     /// Bytes that are read one after another in the time of one that is read here and there.
     private static let sequentialPerScattered = 2
+    /// So many lists more are worth one more to each result that is compared again.
+    private static let probesPerRefined = 4
+    private static let mostRefined = 64
 
     /// `probes` are nil for all, compared exactly; `allowed` of `count` vectors may be returned.
     init(
@@ -28,13 +31,15 @@ enum IVFPlan: Equatable {
         self = hasExactRows && isExactLess ? .exact : .lists(probes: probes, refined: refined)
     }
 
-    /// Of how many vectors the order by codes has to be put right.
+    /// Of how many vectors the order by codes has to be put right. Who reads more lists wants more of the
+    /// neighbours, and those that codes put farther back are then what is missing.
     static func refined(probes: Int, limit: Int, _ quantization: Quantization) -> Int {
         let perResult =
             switch quantization {
             case .none: 1
             case .sq8: 2
-            case .sq4, .pq4, .pq8, .rabitq, .auto: 8
+            case .sq4, .pq4, .pq8, .rabitq, .auto:
+                min(4 + probes / Self.probesPerRefined, Self.mostRefined)
             }
         return limit * perResult
     }

@@ -94,10 +94,11 @@ import Testing
         let file = try await sections(quantization)
         #expect(try IVFIndex(checking: file).count == 90)
         for section in file.sections {
+            let words = ["rabq", "blck", "bits"].contains(section.tag) ? "RaBitQ" : section.tag
             if section.bytes.count > 0 {
-                expectDamaged(changing(file, section.tag) { $0.removeLast() }, section.tag)
+                expectDamaged(changing(file, section.tag) { $0.removeLast() }, words)
             }
-            expectDamaged(changing(file, section.tag) { $0.append(0) }, section.tag)
+            expectDamaged(changing(file, section.tag) { $0.append(0) }, words)
             expectDamaged(
                 IndexFile(
                     kind: .ivf, sections: file.sections.filter { $0.tag != section.tag }),
