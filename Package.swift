@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "Cordwood", targets: ["Cordwood"]),
         .library(name: "CordwoodLog", targets: ["CordwoodLog"]),
         .library(name: "CordwoodVectors", targets: ["CordwoodVectors"]),
+        .library(name: "CordwoodCausality", targets: ["CordwoodCausality"]),
         .library(name: "CordwoodSimulation", targets: ["CordwoodSimulation"]),
         .executable(name: "cordwood", targets: ["CordwoodCLI"]),
     ],
@@ -78,6 +79,7 @@ let package = Package(
                 "CordwoodStorage", "CCordwoodChecksum", "CCordwoodKernels", "COpenBLAS",
             ],
             swiftSettings: strict),
+        .target(name: "CordwoodCausality", swiftSettings: strict),
         .target(
             name: "Cordwood",
             dependencies: [
@@ -127,6 +129,9 @@ let package = Package(
                 "CCordwoodKernels", "TestSupport",
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodCausalityTests", dependencies: ["CordwoodCausality", "TestSupport"],
+            exclude: ["Golden"], swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
             dependencies: [
