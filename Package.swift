@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "CordwoodLog", targets: ["CordwoodLog"]),
         .library(name: "CordwoodVectors", targets: ["CordwoodVectors"]),
         .library(name: "CordwoodCausality", targets: ["CordwoodCausality"]),
+        .library(name: "CordwoodCache", targets: ["CordwoodCache"]),
         .library(name: "CordwoodSimulation", targets: ["CordwoodSimulation"]),
         .executable(name: "cordwood", targets: ["CordwoodCLI"]),
     ],
@@ -80,6 +81,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "CordwoodCausality", swiftSettings: strict),
+        .target(name: "CordwoodCache", swiftSettings: strict),
         .target(
             name: "Cordwood",
             dependencies: [
@@ -132,6 +134,9 @@ let package = Package(
         .testTarget(
             name: "CordwoodCausalityTests", dependencies: ["CordwoodCausality", "TestSupport"],
             exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodCacheTests", dependencies: ["CordwoodCache", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",
             dependencies: [
