@@ -26,7 +26,7 @@ extension Cache {
         invalidate(
             slots: { shard in
                 var slots: [Int] = []
-                shard.slab.forEach { slot, key in if matches(key) { slots.append(slot) } }
+                shard.slab.visit { slot, key in if matches(key) { slots.append(slot) } }
                 return slots
             }, flights: { key, _ in matches(key) })
     }

@@ -11,7 +11,7 @@ import Testing
     ) -> (small: [Entry<Key, Value>], main: [Entry<Key, Value>]) {
         cache.shards.withShard(at: 0) { shard in
             var queues: (small: [Entry<Key, Value>], main: [Entry<Key, Value>]) = ([], [])
-            shard.slab.forEach { slot, _ in
+            shard.slab.visit { slot, _ in
                 let entry = shard.slab.entries[slot]
                 if entry.isInMain { queues.main.append(entry) } else { queues.small.append(entry) }
             }

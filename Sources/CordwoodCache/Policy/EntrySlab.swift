@@ -42,7 +42,7 @@
     }
 
     /// Shows every entry's slot and key.
-    func forEach(_ body: (Int, Key) -> Void) {
+    func visit(_ body: (Int, Key) -> Void) {
         for var slot in [small.oldest, main.oldest] {
             while slot != .max {
                 body(Int(slot), entries[Int(slot)].key)
