@@ -27,7 +27,7 @@ C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
 .PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding \
-	test-faults faults soak mutants fuzz sanitize bench peers bench-log format lint docs
+	test-faults faults soak mutants fuzz sanitize bench peers bench-log bench-cache format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,10 @@ peers: deps ## Measure Cordwood and its peers in one run; writes docs/benchmarks
 bench-log: deps ## Measure the log beside fio and its peers; writes docs/benchmarks.md (short: ROUNDS=1 SECONDS=2)
 	@.ci/dependencies peers log-peers
 	ROUNDS=$(BENCH_ROUNDS) Benchmarks/peers/run-log --seconds $(BENCH_SECONDS) $(BENCH_LOG_ARGUMENTS)
+
+bench-cache: deps ## Replay traces through the cache and libCacheSim's policies; writes docs/benchmarks.md
+	@.ci/dependencies venv
+	Benchmarks/peers/run-cache
 
 format: ## Format every Swift and C file in place
 	@.ci/dependencies lint

@@ -5,7 +5,7 @@ extension Cache {
         let hash = key.hashValue
         let departures = shards.withShard(hash) { shard in
             var departures = Departures<Key, Value>()
-            shard.flights.removeValue(forKey: key)?.isOvertaken = true
+            shard.overtake(key)
             if let slot = shard.slab.find(key, UInt32(truncatingIfNeeded: hash)) {
                 shard.invalidate(slot, &departures)
             }

@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// A bounded cache in memory: by S3-FIFO in shards of their own lock, which is held for a lookup and
-/// never while a value is loaded.
+/// A bounded cache in memory, by S3-FIFO in shards of their own locks, which are never held while a value
+/// is loaded.
 ///
-/// A hit takes one short lock, copies the value, and allocates nothing; it is O(1) as is an insertion,
-/// amortised. Each entry takes at most 64 bytes beside its key and its value. All calls may come from
+/// A hit takes one short lock of its thread, copies the value, and allocates nothing; it is O(1), and an
+/// insertion is, amortised, with one lock for each processor. Each entry takes at most 64 bytes beside its key and its value. All calls may come from
 /// any thread or task.
 ///
 /// ```swift
@@ -52,7 +52,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     @inlinable public func value(for key: Key) -> Value? {
         switch look(key, key.hashValue) {
         case .found(let value), .due(let value): value
-        case .missing: nil
+        case .expired, .missing: nil
         }
     }
 
@@ -62,6 +62,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// - Parameter tags: what ``invalidate(tag:)`` may name.
     /// - Throws: ``CacheError/Code/entryTooHeavy`` or ``CacheError/Code/invalidWeight``; what was cached
     ///   for the key is gone then, since it is out of date.
+    @inlinable
     public func insert(_ value: Value, for key: Key, tags: [String] = []) throws(CacheError) {
         let hash = key.hashValue
         let weight: UInt32
@@ -74,7 +75,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         let now = configuration.timeToLive == nil ? 0 : clock.now()
         let departures = shards.withShard(hash) { shard in
             var departures = Departures<Key, Value>()
-            shard.flights.removeValue(forKey: key)?.isOvertaken = true
+            shard.overtake(key)
             shard.insert(
                 key, value, hash, weight, loadNanoseconds: 0, tags: tags, at: now, &departures)
             return departures
@@ -84,7 +85,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     /// What the cache has done. O(shards).
     public var statistics: CacheStatistics {
-        var sum = CacheStatistics()
+        var sum = shards.readerStatistics()
         for index in 0..<shards.count {
             sum += shards.withShard(at: index) { shard in
                 var statistics = shard.statistics
@@ -99,17 +100,24 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     @inlinable func look(_ key: Key, _ hash: Int) -> Lookup<Value> {
         let clock = clock
-        let (found, departures) = shards.withShard(hash) { shard in
-            var departures: Departures<Key, Value>?
-            let found = shard.look(key, hash, clock, &departures)
-            return (found, departures)
+        let found = shards.read(hash) { shard, reader in shard.look(key, hash, clock, &reader) }
+        guard case .expired = found else { return found }
+        expire(key, hash)
+        return .missing
+    }
+
+    @usableFromInline func expire(_ key: Key, _ hash: Int) {
+        let now = clock.now()
+        let departures = shards.withShard(hash) { shard in
+            var departures = Departures<Key, Value>()
+            shard.expire(key, hash, at: now, &departures)
+            return departures
         }
-        if let departures { release(departures) }
-        return found
+        release(departures)
     }
 
     /// Checks what the weigher says.
-    func weight(of key: Key, _ value: Value) throws(CacheError) -> UInt32 {
+    @usableFromInline func weight(of key: Key, _ value: Value) throws(CacheError) -> UInt32 {
         let weight = weigher?(key, value) ?? 1
         guard weight >= 1 else {
             throw CacheError(.invalidWeight, "expected a weight of 1 or more, found \(weight)")

@@ -3,8 +3,9 @@ public struct CacheConfiguration: Sendable, Hashable {
     /// The sum of the weights that the cache holds: a number of entries unless the cache has a weigher,
     /// such as one that counts bytes.
     public var capacity: Int
-    /// Into how many parts of their own lock and capacity the cache is cut, at most 1,024; by default as
-    /// many as there are thousands of entries in `capacity`, up to 16. An entry must fit into one.
+    /// Into how many parts of their own lock and capacity the cache is cut, at most 1,024. An entry must
+    /// fit into one. By default 1 for each 8,192 of the capacity, up to 16: smaller ones would differ too
+    /// much in how many of the used keys each has.
     public var shards: Int?
     /// After what time a value is no longer served; nil for never.
     public var timeToLive: Duration?
@@ -30,6 +31,7 @@ public struct CacheConfiguration: Sendable, Hashable {
     public init(capacity: Int) { self.capacity = capacity }
 
     static let maximumShards = 1024
+    private static let entriesWorthAShard = 8192
     /// What one shard's table can number.
     static let maximumEntriesPerShard = SlotTable.maximumSlots
 
@@ -75,7 +77,7 @@ public struct CacheConfiguration: Sendable, Hashable {
     var shardCount: Int {
         if let shards { return shards }
         var count = 1
-        while count < 16, capacity / (count * 2) >= 1024 { count *= 2 }
+        while count < 16, capacity / (count * 2) >= Self.entriesWorthAShard { count *= 2 }
         while count < Self.maximumShards, capacity / count > Self.maximumEntriesPerShard {
             count *= 2
         }

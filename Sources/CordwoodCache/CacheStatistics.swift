@@ -1,5 +1,4 @@
-/// What a cache has done since it was made. The counts of one shard are of one moment; shards are read
-/// one after the other.
+/// What a cache has done since it was made. Its parts are read one after the other, while it goes on.
 public struct CacheStatistics: Sendable, Hashable {
     /// Lookups that found a value, or that it is known to be absent.
     public var hits = 0

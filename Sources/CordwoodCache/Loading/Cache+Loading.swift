@@ -30,7 +30,7 @@ extension Cache {
         case .due(let value):
             refresh(key, tags, loading)
             return value
-        case .missing: return try await load(key, tags, loading)
+        case .expired, .missing: return try await load(key, tags, loading)
         }
     }
 

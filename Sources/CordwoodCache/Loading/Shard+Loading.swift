@@ -15,7 +15,9 @@ extension Shard {
     ) -> Joining<Value> {
         if let slot = slab.find(key, UInt32(truncatingIfNeeded: hash)) {
             let entry = slab.entries[slot]
-            if entry.expiry == .max || freshness.state(of: entry, at: clock.now()) != .expired {
+            if entry.expiry == .max
+                || freshness.state(of: entry, at: clock.now(), &random) != .expired
+            {
                 return .cached(entry.value)
             }
         }
@@ -54,15 +56,9 @@ extension Shard {
         }
     }
 
-    /// Caches a value that was written or loaded just now.
-    mutating func insert(
-        _ key: Key, _ value: Value?, _ hash: Int, _ weight: UInt32, loadNanoseconds: Int64,
-        tags: [String], at now: Int64, _ departures: inout Departures<Key, Value>
-    ) {
-        let entry = Entry(
-            key: key, value: value, hash: UInt32(truncatingIfNeeded: hash), weight: weight,
-            loadNanoseconds: Float(max(0, loadNanoseconds)),
-            expiry: freshness.expiry(isAbsence: value == nil, at: now))
-        insert(entry, tags: tags, &departures)
+    /// Lets a load of `key` that is on the way end without being cached, and nobody else wait for it.
+    @usableFromInline mutating func overtake(_ key: Key) {
+        if flights.isEmpty { return }
+        flights.removeValue(forKey: key)?.isOvertaken = true
     }
 }

@@ -1,11 +1,9 @@
-/// A key, its value, and 36 bytes of what the policy needs. Entries lie in one array and name each
+/// A key, its value, and 36 bytes of what the policy needs with it. Entries lie in one array and name each
 /// other by number, so that none is an object of its own.
 @frozen @usableFromInline struct Entry<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     @usableFromInline var key: Key
     /// Nil where it is known that there is no value.
     @usableFromInline var value: Value?
-    /// How often it was hit, up to 3.
-    @usableFromInline var frequency: UInt8 = 0
     @usableFromInline var isInMain = false
     @usableFromInline var hash: UInt32
     /// Neighbours in the queue: older and newer. A free slot has the next free one in `newer`.

@@ -1,9 +1,14 @@
+public import Synchronization
+
 /// The entries of a shard in one array, with a list of free slots, a table by hash, and two queues.
 ///
 /// Pointers, because an array of values that are optional would hold and check more than they need. A
 /// slot is in use from `add` to `take`; the table and the queues name only slots in use.
 @frozen @usableFromInline struct EntrySlab<Key: Hashable & Sendable, Value: Sendable>: ~Copyable {
     @usableFromInline var entries: UnsafeMutablePointer<Entry<Key, Value>>
+    /// How often each was hit since it was added or moved, up to 3. Readers change these side by side, and
+    /// a hit that another one overwrites is no loss; all else here changes under all locks.
+    @usableFromInline var frequencies: UnsafeMutablePointer<Atomic<UInt8>>
     @usableFromInline var capacity = 0
     /// How many entries there can be.
     @usableFromInline let limit: Int
@@ -18,6 +23,7 @@
     /// A slab for at most `limit` entries.
     @inlinable init(limit: Int) {
         entries = .allocate(capacity: 0)
+        frequencies = .allocate(capacity: 0)
         self.limit = limit
     }
 
@@ -31,6 +37,7 @@
             }
         }
         entries.deallocate()
+        frequencies.deallocate()
     }
 
     @inlinable var count: Int { table.count }
@@ -39,6 +46,20 @@
     @inlinable func find(_ key: Key, _ hash: UInt32) -> Int? {
         let entries = entries
         return table.find(hash) { entries[$0].hash == hash && entries[$0].key == key }
+    }
+
+    @inlinable func frequency(_ slot: Int) -> UInt8 {
+        (frequencies + slot).pointee.load(ordering: .relaxed)
+    }
+
+    @inlinable func setFrequency(_ slot: Int, _ frequency: UInt8) {
+        (frequencies + slot).pointee.store(frequency, ordering: .relaxed)
+    }
+
+    /// Counts a hit. What is hit often is only read, so that its line can be in every processor's cache.
+    @inlinable func touch(_ slot: Int) {
+        let frequency = frequency(slot)
+        if frequency < 3 { setFrequency(slot, frequency + 1) }
     }
 
     /// Shows every entry's slot and key.
@@ -64,6 +85,7 @@
         }
         let hash = entry.hash
         (entries + slot).initialize(to: entry)
+        setFrequency(slot, 0)
         let entries = entries
         table.insert(slot, hash) { entries[$0].hash }
         append(slot, toMain: toMain)
@@ -112,6 +134,11 @@
         // Only called when no slot is free, so that all of them are in use.
         larger.moveInitialize(from: entries, count: end)
         entries.deallocate()
-        (entries, capacity) = (larger, wanted)
+        let more = UnsafeMutablePointer<Atomic<UInt8>>.allocate(capacity: wanted)
+        for slot in 0..<wanted {
+            (more + slot).initialize(to: Atomic(slot < end ? frequency(slot) : 0))
+        }
+        frequencies.deallocate()
+        (entries, frequencies, capacity) = (larger, more, wanted)
     }
 }

@@ -15,29 +15,28 @@ internal import Musl
     let jitter: Double
     let beta: Double
     let ahead: Int64
-    /// SplitMix64, whose state is its seed.
-    private var random: UInt64
 
-    init(_ configuration: CacheConfiguration, seed: UInt64) {
+    init(_ configuration: CacheConfiguration) {
         lifetime = configuration.timeToLive.map(CacheClock.nanoseconds)
         negativeLifetime = configuration.negativeTimeToLive.map(CacheClock.nanoseconds)
         jitter = configuration.timeToLiveJitter
         beta = configuration.earlyRefresh
         ahead = configuration.refreshAhead.map(CacheClock.nanoseconds) ?? 0
-        random = seed
     }
 
     /// When an entry that is written now is over.
-    mutating func expiry(isAbsence: Bool, at now: Int64) -> Int64 {
+    @usableFromInline func expiry(
+        isAbsence: Bool, at now: Int64, _ random: inout UniformRandom
+    ) -> Int64 {
         guard let whole = isAbsence ? negativeLifetime : lifetime else { return .max }
-        let lived = max(1, Double(whole) * (1 - jitter * uniform()))
+        let lived = max(1, Double(whole) * (1 - jitter * random.next()))
         let (end, overflow) = now.addingReportingOverflow(lived >= 0x1p63 ? .max : Int64(lived))
         return overflow ? .max : end
     }
 
     /// What a reader may do with an entry that has an end.
-    @usableFromInline mutating func state<Key, Value>(
-        of entry: Entry<Key, Value>, at now: Int64
+    @usableFromInline func state<Key, Value>(
+        of entry: borrowing Entry<Key, Value>, at now: Int64, _ random: inout UniformRandom
     ) -> State {
         let (remaining, overflow) = entry.expiry.subtractingReportingOverflow(now)
         let whole = (entry.value == nil ? negativeLifetime : lifetime) ?? .max
@@ -47,15 +46,6 @@ internal import Musl
         let scale = Double(entry.loadNanoseconds) * beta
         // The logarithm is never above 38 here, so that most hits need none.
         guard scale > 0, Double(remaining) < scale * 38 else { return .fresh }
-        return Double(remaining) <= scale * -log(uniform()) ? .due : .fresh
-    }
-
-    /// Above 0, below 1; 53 bits.
-    private mutating func uniform() -> Double {
-        random &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = random
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return (Double((mixed ^ mixed >> 31) >> 11) + 0.5) * 0x1p-53
+        return Double(remaining) <= scale * -log(random.next()) ? .due : .fresh
     }
 }

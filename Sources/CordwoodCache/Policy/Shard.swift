@@ -5,7 +5,7 @@
 ///
 /// Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction" (SOSP 2023).
 ///
-/// Not thread-safe: a lock stands around it.
+/// `ShardArray` says who may read and who may write.
 @frozen @usableFromInline struct Shard<Key: Hashable & Sendable, Value: Sendable>: ~Copyable {
     @usableFromInline var slab: EntrySlab<Key, Value>
     @usableFromInline var ghosts = GhostQueue()
@@ -15,49 +15,69 @@
     /// which would otherwise stay empty until they were hit.
     @usableFromInline var hasEvicted = false
     @usableFromInline var statistics = CacheStatistics()
-    @usableFromInline var freshness: Freshness
+    @usableFromInline let freshness: Freshness
+    @usableFromInline var random: UniformRandom
     @usableFromInline var tags = TagIndex()
     /// Loads on the way whose result is still wanted.
     @usableFromInline var flights: [Key: Flight<Value>] = [:]
 
-    @usableFromInline init(capacity: Int, freshness: Freshness) {
+    init(capacity: Int, freshness: Freshness, random: UniformRandom) {
         self.capacity = capacity
         // No entry weighs less than 1.
         slab = EntrySlab(limit: min(capacity, SlotTable.maximumSlots))
         smallCapacity = max(1, capacity / 10)
         self.freshness = freshness
+        self.random = random
     }
 
-    /// Looks a key up and counts the hit or the miss.
-    @inlinable mutating func look(
-        _ key: Key, _ hash: Int, _ clock: CacheClock, _ departures: inout Departures<Key, Value>?
+    /// Looks a key up and counts the hit or the miss; beside other readers.
+    @inlinable func look(
+        _ key: Key, _ hash: Int, _ clock: CacheClock, _ reader: inout ReaderState
     ) -> Lookup<Value> {
         guard let slot = slab.find(key, UInt32(truncatingIfNeeded: hash)) else {
-            statistics.misses += 1
+            reader.misses += 1
             return .missing
         }
         let entry = slab.entries + slot
         var isDue = false
         // Entries that never expire cost no look at the clock.
         if entry.pointee.expiry != .max {
-            switch freshness.state(of: entry.pointee, at: clock.now()) {
+            switch freshness.state(of: entry.pointee, at: clock.now(), &reader.random) {
             case .fresh: break
             case .due: isDue = true
             case .expired:
-                statistics.expirations += 1
-                statistics.misses += 1
-                var gone = Departures<Key, Value>()
-                depart(slot, .expired, &gone)
-                departures = gone
-                return .missing
+                reader.misses += 1
+                return .expired
             }
         }
-        statistics.hits += 1
-        if entry.pointee.frequency < 3 { entry.pointee.frequency += 1 }
+        reader.hits += 1
+        slab.touch(slot)
         return isDue ? .due(entry.pointee.value) : .found(entry.pointee.value)
     }
 
-    /// Puts a value in place, and makes room for it. The weight must not exceed the capacity.
+    /// Takes out what a reader found to be over, unless it was written anew since.
+    @usableFromInline mutating func expire(
+        _ key: Key, _ hash: Int, at now: Int64, _ departures: inout Departures<Key, Value>
+    ) {
+        guard let slot = slab.find(key, UInt32(truncatingIfNeeded: hash)) else { return }
+        guard freshness.state(of: slab.entries[slot], at: now, &random) == .expired else { return }
+        statistics.expirations += 1
+        depart(slot, .expired, &departures)
+    }
+
+    /// Puts a value that was written or loaded just now in place.
+    @inlinable mutating func insert(
+        _ key: Key, _ value: Value?, _ hash: Int, _ weight: UInt32, loadNanoseconds: Int64,
+        tags: [String], at now: Int64, _ departures: inout Departures<Key, Value>
+    ) {
+        let entry = Entry(
+            key: key, value: value, hash: UInt32(truncatingIfNeeded: hash), weight: weight,
+            loadNanoseconds: Float(max(0, loadNanoseconds)),
+            expiry: freshness.expiry(isAbsence: value == nil, at: now, &random))
+        insert(entry, tags: tags, &departures)
+    }
+
+    /// Puts an entry in place, and makes room for it. The weight must not exceed the capacity.
     @inlinable mutating func insert(
         _ entry: consuming Entry<Key, Value>, tags newTags: [String],
         _ departures: inout Departures<Key, Value>
@@ -95,7 +115,6 @@
         slab.reweigh(slot, to: entry.weight)
         let place = slab.entries + slot
         let old = place.pointee
-        entry.frequency = old.frequency
         entry.isInMain = old.isInMain
         entry.older = old.older
         entry.newer = old.newer
@@ -117,12 +136,11 @@
     @inlinable mutating func evictFromSmall(_ departures: inout Departures<Key, Value>) {
         while slab.small.count > 0 {
             let slot = Int(slab.small.oldest)
-            let entry = slab.entries + slot
-            if entry.pointee.frequency >= 2 {
-                entry.pointee.frequency = 0
+            if slab.frequency(slot) >= 2 {
+                slab.setFrequency(slot, 0)
                 slab.moveToMain(slot)
             } else {
-                ghosts.insert(entry.pointee.hash, limit: slab.main.count)
+                ghosts.insert(slab.entries[slot].hash, limit: slab.main.count)
                 statistics.evictions += 1
                 depart(slot, .capacity, &departures)
                 return
@@ -134,9 +152,9 @@
     @inlinable mutating func evictFromMain(_ departures: inout Departures<Key, Value>) {
         while slab.main.count > 0 {
             let slot = Int(slab.main.oldest)
-            let entry = slab.entries + slot
-            if entry.pointee.frequency > 0 {
-                entry.pointee.frequency -= 1
+            let frequency = slab.frequency(slot)
+            if frequency > 0 {
+                slab.setFrequency(slot, frequency - 1)
                 slab.moveToMain(slot)
             } else {
                 statistics.evictions += 1
@@ -161,5 +179,7 @@
     case found(Value?)
     /// The same, and this reader is to have it renewed.
     case due(Value?)
+    /// One whose time is over, to be taken out.
+    case expired
     case missing
 }
