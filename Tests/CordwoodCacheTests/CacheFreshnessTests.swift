@@ -87,6 +87,14 @@ import Testing
         #expect(try await cache.value(for: 1, loading: load) == 5)
     }
 
+    /// A reader misses, the load that was on the way ends, and only then the reader goes to wait.
+    @Test func aReaderWhoMissedWhatWasLoadedSinceDoesNotLoad() async throws {
+        let cache = try Self.cache(ManualClock())
+        try cache.insert(1, for: 1)
+        #expect(try await cache.load(1, []) { _ in 2 } == 1)
+        #expect(cache.statistics.loads == 0)
+    }
+
     @Test func absencesAreNotRememberedUnlessAskedFor() async throws {
         let (cache, loads) = (try Self.cache(ManualClock()), Counter())
         for round in 1...3 {
