@@ -28,7 +28,8 @@ C_FILES = $(shell git ls-files 'CKernels/*.c' 'CKernels/*.h' 'Tests/*.c' 'Tests/
 SCRIPTS = $(shell git grep -l '^\#!/usr/bin/env bash')
 
 .PHONY: help deps build demo test test-c test-release test-arm test-kill test-kafka test-embedding \
-	test-faults faults soak mutants fuzz sanitize bench peers bench-log bench-vectors format lint docs
+	test-faults faults soak mutants fuzz sanitize bench peers bench-log bench-vectors bench-cache \
+	format lint docs
 
 help: ## List the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +116,10 @@ bench-vectors: deps ## Measure the indexes of vectors beside their peers; writes
 	@.ci/dependencies peers
 	Benchmarks/peers/run-vectors $(if $(filter command line environment,$(origin ROUNDS)),--rounds $(ROUNDS)) \
 		$(BENCH_VECTORS_ARGUMENTS)
+
+bench-cache: deps ## Replay traces through the cache and libCacheSim's policies; writes docs/benchmarks.md
+	@.ci/dependencies venv
+	Benchmarks/peers/run-cache
 
 format: ## Format every Swift and C file in place
 	@.ci/dependencies lint

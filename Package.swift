@@ -19,6 +19,8 @@ let package = Package(
         .library(name: "Cordwood", targets: ["Cordwood"]),
         .library(name: "CordwoodLog", targets: ["CordwoodLog"]),
         .library(name: "CordwoodVectors", targets: ["CordwoodVectors"]),
+        .library(name: "CordwoodCausality", targets: ["CordwoodCausality"]),
+        .library(name: "CordwoodCache", targets: ["CordwoodCache"]),
         .library(name: "CordwoodSimulation", targets: ["CordwoodSimulation"]),
         .executable(name: "cordwood", targets: ["CordwoodCLI"]),
     ],
@@ -78,6 +80,8 @@ let package = Package(
                 "CordwoodStorage", "CCordwoodChecksum", "CCordwoodKernels", "COpenBLAS",
             ],
             swiftSettings: strict),
+        .target(name: "CordwoodCausality", swiftSettings: strict),
+        .target(name: "CordwoodCache", swiftSettings: strict),
         .target(
             name: "Cordwood",
             dependencies: [
@@ -126,6 +130,12 @@ let package = Package(
                 "CordwoodVectors", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
                 "CCordwoodKernels", "TestSupport",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodCausalityTests", dependencies: ["CordwoodCausality", "TestSupport"],
+            exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(
+            name: "CordwoodCacheTests", dependencies: ["CordwoodCache", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "CordwoodTests",

@@ -35,6 +35,8 @@ let package = Package(
                 .product(name: "Cordwood", package: "cordwood"),
                 .product(name: "CordwoodLog", package: "cordwood"),
                 .product(name: "CordwoodVectors", package: "cordwood"),
+                .product(name: "CordwoodCache", package: "cordwood"),
+                .product(name: "CordwoodCausality", package: "cordwood"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -22,6 +22,7 @@ NOT_IN_CI = {
     "bench": "a measurement on a shared machine is noise",
     "peers": "a measurement on a shared machine is noise",
     "bench-log": "a measurement on a shared machine is noise",
+    "bench-cache": "a measurement on a shared machine is noise",
     "faults": "needs root, loop devices and mounts",
     "fuzz": "minutes for each target; what it has found is replayed as a test",
     "mutants": "half an hour of tests",
@@ -36,6 +37,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = {
     "README.md": "Tests/CordwoodFaultTests/ExampleTests.swift",
     "docs/simulation.md": "Tests/CordwoodSimulationTests/ExampleTests.swift",
+    "docs/causality.md": "Tests/CordwoodCausalityTests/ExampleTests.swift",
+    "docs/caching.md": "Tests/CordwoodCacheTests/ExampleTests.swift",
 }
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 

@@ -8,7 +8,8 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measures Cordwood. Prints one JSON object a line.",
         subcommands: [
             LogCommand.self, RecordsCommand.self, CompactCommand.self, VectorsCommand.self,
-            ChecksumCommand.self, LogOpeningCommand.self, AppendUntilKilledCommand.self,
+            ChecksumCommand.self, CacheCommand.self, CausalityCommand.self, LogOpeningCommand.self,
+            AppendUntilKilledCommand.self,
             FillLogCommand.self,
         ])
 }
