@@ -164,7 +164,8 @@ let package = Package(
 // What reads bytes: fed with random ones by libFuzzer, which has the only `main` (`make fuzz` sets this),
 // and else with the inputs that are kept.
 let fuzzed: [Target.Dependency] = [
-    "CCordwoodChecksum", "Cordwood", "CordwoodLog", "CordwoodStorage", "CordwoodVectors", "CordwoodSimulation",
+    "CCordwoodChecksum", "Cordwood", "CordwoodLog", "CordwoodStorage", "CordwoodVectors",
+    "CordwoodSimulation",
     "TestSupport",
 ]
 if Context.environment["CORDWOOD_FUZZING"] != nil {

@@ -48,6 +48,10 @@ OURS = {
     "hnsw sq8, 32 neighbours": ["--index", "hnsw", "--quantization", "sq8", "--neighbors", "32"],
     "hnsw sq8, codes only": ["--index", "hnsw", "--quantization", "sq8", "--codes-only"],
     "hnsw sq4": ["--index", "hnsw", "--quantization", "sq4"],
+    "hnsw sq8, 10 neighbours, codes only": [
+        *("--index", "hnsw", "--quantization", "sq8", "--neighbors", "10", "--codes-only")
+    ],
+    "hnsw auto, f16": ["--index", "hnsw", "--quantization", "auto", "--rerank", "f16"],
     "ivf pq4": ["--index", "ivf", "--quantization", "pq4"],
     "ivf rabitq": ["--index", "ivf", "--quantization", "rabitq"],
 }
@@ -255,6 +259,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", help="names of sets; default all that are there")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=["prepare", *PARTS])
     parser.add_argument("--ours", nargs="+", choices=OURS, help="which of Cordwood's; default all")
+    parser.add_argument("--peers", nargs="+", help="which of the peers' kinds; default all")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--k", type=int, default=10)
@@ -283,6 +288,8 @@ def main():
         bench = Bench(arguments, each)
         measured |= {"metric": each.metric, "shape": list(bench.base.shape)}
         peers = peers_of(each.name, bench.base.shape[1])
+        if arguments.peers:
+            peers = [(library, kind) for library, kind in peers if kind in arguments.peers]
         ours = ours_of(each.name, arguments.ours)
         if "prepare" in arguments.parts:
             for library, kind in peers:

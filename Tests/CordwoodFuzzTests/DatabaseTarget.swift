@@ -146,7 +146,7 @@ extension FuzzTarget {
     }
 
     /// Runs asynchronous work from the fuzzer's own thread.
-    private static func waitFor(_ work: @escaping @Sendable () async -> Void) {
+    static func waitFor(_ work: @escaping @Sendable () async -> Void) {
         let done = Semaphore()
         Task.detached {
             await work()

@@ -1,4 +1,5 @@
 import CCordwoodChecksum
+import CordwoodSimulation
 import CordwoodStorage
 
 @testable import CordwoodVectors
@@ -18,6 +19,34 @@ extension FuzzTarget {
         {
             search(index)
         }
+        if let file = try? IndexFile(checking: block, .ivf),
+            let index = try? IVFIndex(checking: file)
+        {
+            search(index)
+        }
+        if let file = try? IndexFile(checking: block, .flat),
+            let index = try? SealedFlatIndex(checking: file)
+        {
+            search(index)
+        }
+        if (try? IndexHeader(checking: block.unsafeBytes, fileBytes: bytes.count, .disk)) != nil {
+            let written = bytes
+            waitFor { await searchOnDisk(written) }
+        }
+    }
+
+    private static func searchOnDisk(_ bytes: [UInt8]) async {
+        let storage = SimulatedStorage(seed: 1)
+        let index: DiskIndex
+        do {
+            let path = try StoragePath.root.appending("index")
+            let file = try await storage.open(path, .openOrCreate)
+            try await file.write(
+                [FileWrite(at: 0, [MemorySlice(MemoryBlock(copying: bytes))])], thenSync: true)
+            await file.close()
+            index = try await DiskIndex.open(path, on: storage)
+        } catch { return }
+        search(index)
     }
 
     /// What has been believed must be safe to search, whatever it finds.
@@ -50,7 +79,17 @@ extension FuzzTarget {
                 let length = bytes.loadUnaligned(fromByteOffset: entry + 16, as: UInt64.self)
                 guard start <= count, length <= UInt64(count) - start else { continue }
                 let range = Int(start)..<Int(start + length)
-                bytes.storeBytes(of: checksum(range), toByteOffset: entry + 4, as: UInt32.self)
+                if bytes.loadUnaligned(fromByteOffset: entry + 24, as: UInt64.self) == 0 {
+                    bytes.storeBytes(of: checksum(range), toByteOffset: entry + 4, as: UInt32.self)
+                    continue
+                }
+                // Each page has its own.
+                for page in stride(from: range.lowerBound, to: range.upperBound, by: headerBytes) {
+                    guard range.upperBound - page >= 4 else { break }
+                    let rest = page + 4..<min(page + headerBytes, range.upperBound)
+
+                    bytes.storeBytes(of: checksum(rest), toByteOffset: page, as: UInt32.self)
+                }
             }
             bytes.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
             bytes.storeBytes(of: checksum(0..<headerBytes), toByteOffset: 12, as: UInt32.self)

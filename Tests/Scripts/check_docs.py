@@ -23,6 +23,7 @@ NOT_IN_CI = {
     "peers": "a measurement on a shared machine is noise",
     "bench-log": "a measurement on a shared machine is noise",
     "bench-cache": "a measurement on a shared machine is noise",
+    "bench-vectors": "a measurement on a shared machine is noise",
     "faults": "needs root, loop devices and mounts",
     "fuzz": "minutes for each target; what it has found is replayed as a test",
     "mutants": "half an hour of tests",
