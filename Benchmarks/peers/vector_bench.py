@@ -158,7 +158,6 @@ class Bench:
             if ours:
                 keys = ("ef", "probes")
                 parameters = {key: parameters[key] for key in keys if key in parameters}
-                batches = [each for each in engine.lines[:number] if each["mode"] == "batch"]
                 modes = {each["mode"] for each in engine.lines}
                 per_thread = len(engine.lines) // len({each["threads"] for each in engine.lines})
                 place = (number % per_thread) // len(modes)
@@ -168,7 +167,8 @@ class Bench:
             for key in ("p50_us", "p99_us"):
                 if line["mode"] == "single" and line["threads"] == 1 and key in line:
                     found[key] = line[key]
-            if ours:
+            # Of all queries; single ones are fewer.
+            if ours and line["mode"] == "batch":
                 found["own_recall"] = line["recall"]
         for place, found in points.items():
             path = Path(save.replace("%", str(place)))
