@@ -82,7 +82,7 @@ class FaissLists(FaissGraph):
         self.index.add(base)
 
     def points(self):
-        factors = [2, 4, 10] if "RFlat" in self.kind else [1]
+        factors = [2, 4, 10, 20, 40] if "RFlat" in self.kind else [1]
         return [{"probes": p, "refine": f} for f in factors for p in PROBES]
 
     def parameters(self, point):
