@@ -47,8 +47,8 @@ import Testing
         let path = try Self.makeFile(in: scratch, rows: 300, dimensions: 5, seed: 2)
         let set = try VectorSet.open(
             base: path, source: .heldOut(10, seed: 1), limit: nil, queryLimit: nil)
-        let index = try FlatUnderTest(set, metric: metric)
-        let truth = try GroundTruth.load(or: index, set, metric: metric, k: 4)
+        let index = try FlatUnderTest(set, metric: metric, nil)
+        let truth = try GroundTruth.load(or: index, set, metric: metric, k: 4, nil)
         let exact = try index.index.search(batch: set.queries.span, limit: 8)
         #expect(truth.recall(of: exact.map { Array($0.prefix(4)) }, in: index, set) == 1)
         #expect(truth.recall(of: exact.map { Array($0.suffix(4)) }, in: index, set) == 0)
@@ -64,8 +64,8 @@ import Testing
             let set = try VectorSet.open(
                 base: "\(scratch.path)/base.fvecs", source: .heldOut(5, seed: 1), limit: nil,
                 queryLimit: nil)
-            let index = try FlatUnderTest(set, metric: .l2)
-            let truth = try GroundTruth.load(or: index, set, metric: .l2, k: 3)
+            let index = try FlatUnderTest(set, metric: .l2, nil)
+            let truth = try GroundTruth.load(or: index, set, metric: .l2, k: 3, nil)
             let exact = try index.index.search(batch: set.queries.span, limit: 3)
             return truth.recall(of: exact, in: index, set)
         }
