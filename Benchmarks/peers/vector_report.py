@@ -47,7 +47,7 @@ def sides(engines: list[dict]):
 def render(results: dict) -> str:
     rows = [[name, fact] for name, fact in results["machine"].items() if name != "fio"]
     for name, found in results["sets"].items():
-        rows.append([f"Load before {name}", f"{found['load']:.2f}"])
+        rows.append([f"{name}: load before, rounds", f"{found['load']:.2f}, {found['rounds']}"])
     parts = [
         f"Measured on {results['date']} by `make bench-vectors`.",
         table(["What", "Found"], rows),
