@@ -99,7 +99,7 @@ import Testing
     @Test(arguments: 1...30 as ClosedRange<UInt64>)
     func whatIsNotDurableCostsNothing(seed: UInt64) async throws {
         let storage = SimulatedStorage(seed: seed)
-        let (_, collection, prepared) = try await prepared(
+        let (dead, collection, prepared) = try await prepared(
             storage, seed: seed, index: PointModel.kinds[Int(seed) % PointModel.kinds.count])
         var model = prepared
         var random = SplitMix64(seed: seed)
@@ -115,6 +115,8 @@ import Testing
         }
         if random.coin() { try? await collection.seal() }
         storage.crash()
+        // A process that died does not tidy up beside the one that comes after it.
+        try? await dead.close()
         let (database, again) = try await reopened(storage)
         // No manifest is ahead of its log.
         #expect(notes(database).isEmpty, "seed \(seed)")

@@ -24,7 +24,13 @@ import Testing
             case 0: try await collection.seal(merging: .all)
             case 1, 2: try await collection.seal()
             case 3:
-                if random.coin() { try await database.close() } else { storage.crash() }
+                if random.coin() {
+                    try await database.close()
+                } else {
+                    storage.crash()
+                    // What died does not tidy up beside what comes after it.
+                    try? await database.close()
+                }
                 database = try await Database.open(on: storage)
                 collection = try await database.collection(named: "points")
                 let notes = database.recovery.notes.filter { $0.hasPrefix("collection points") }
