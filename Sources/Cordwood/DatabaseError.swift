@@ -24,8 +24,6 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let configurationMismatch = Code(description: "configuration mismatch")
         /// A configuration that cannot work.
         public static let invalidConfiguration = Code(description: "invalid configuration")
-        /// What this version cannot do yet.
-        public static let unsupported = Code(description: "unsupported")
         /// An upsert or a delete of nothing.
         public static let emptyBatch = Code(description: "empty batch")
         /// A vector or a limit that the collection refuses; nothing was written.
@@ -80,7 +78,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     init(_ cause: VectorError, _ place: String) {
         let code: Code =
             switch cause.code {
-            case .storage: .storage
+            case .storage, .damaged, .unknownFormat: .storage
             case .cancelled: .cancelled
             case .invalidConfiguration: .invalidConfiguration
             default: .invalidVector

@@ -4,8 +4,8 @@ internal import Synchronization
 /// is loaded.
 ///
 /// A hit takes one short lock of its thread, copies the value, and allocates nothing; it is O(1), and an
-/// insertion is, amortised, with one lock for each processor. Each entry takes at most 64 bytes beside its key and its value. All calls may come from
-/// any thread or task.
+/// insertion is, amortised, with one lock for each processor. Each entry takes at most 64 bytes beside its
+/// key and its value. All calls may come from any thread or task.
 ///
 /// ```swift
 /// var configuration = CacheConfiguration(capacity: 64 << 20)

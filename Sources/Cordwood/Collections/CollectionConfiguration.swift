@@ -28,8 +28,7 @@ public struct CollectionConfiguration: Sendable, Hashable {
         self.log = log
     }
 
-    /// Throws ``DatabaseError/Code/invalidConfiguration`` for numbers that cannot work, and
-    /// ``DatabaseError/Code/unsupported`` for an index that this version does not have.
+    /// Throws ``DatabaseError/Code/invalidConfiguration`` for numbers that cannot work.
     public func validate() throws(DatabaseError) {
         do { try FlatIndex.validate(dimensions: dimensions) } catch {
             throw DatabaseError(.invalidConfiguration, "dimensions", cause: error)

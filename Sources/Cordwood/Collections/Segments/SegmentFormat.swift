@@ -29,12 +29,12 @@ struct SegmentFormat: Sendable {
         let (dimensions, metric) = (configuration.dimensions, configuration.metric)
         switch configuration.index {
         case .hnsw(let hnsw):
-            return HNSWSegmentBuilder(
+            return MemorySegmentBuilder(
                 try HNSWBuilder(
                     dimensions: dimensions, metric: metric, configuration: hnsw,
                     expectedCount: expectedCount), path, storage)
         case .ivf(let ivf):
-            return IVFSegmentBuilder(
+            return MemorySegmentBuilder(
                 try IVFBuilder(
                     dimensions: dimensions, metric: metric, configuration: ivf,
                     expectedCount: expectedCount), path, storage)

@@ -223,6 +223,8 @@ final class SegmentStore<S: Storage>: Sendable {
             try await storage.syncDirectory(directory.parent)
             return try await format.builder(
                 expectedCount: expectedCount, at: try vectorsPath(number), on: storage)
+        } catch let error as VectorError {
+            throw DatabaseError(error, "segment \(number) of collection \(name)")
         } catch {
             throw DatabaseError(.storage, "segment \(number) of collection \(name)", cause: error)
         }
