@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 SHARES = (0.01, 0.1, 0.5, 0.9)
 # What a curve needs to be read at 0.90, 0.95 and 0.99.
 LOWEST, HIGHEST = 0.87, 0.996
-PARTS = ["search", "flat", "filtered", "growth"]
+PARTS = ["search", "bounds", "flat", "filtered", "growth"]
 
 
 def peers_of(name: str, dimensions: int) -> list[tuple[str, str]]:
@@ -231,6 +231,18 @@ def ours_of(name: str, wanted) -> dict[str, list[str]]:
     }
 
 
+def measure_bounds(bench: Bench, settings: list[str]) -> list[dict]:
+    """What a query of each effort reads, how fast it is, and how fast reading that could be."""
+    command = ["taskset", "-c", "0", bench.arguments.bench, "vectors", *settings[:-1]]
+    command += ["--base", str(bench.found.base), "--queries", str(bench.found.queries)]
+    command += ["--metric", bench.found.metric, "--query-limit", str(bench.found.batch)]
+    command += ["--grid", settings[-1], "--modes", "batch", "--limits"]
+    command += ["--build-threads", "1"]
+    print(f"bench-vectors: {bench.name}: what bounds a search", flush=True)
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [json.loads(line) for line in lines.splitlines()]
+
+
 def measure_filtered(bench: Bench, ours, peers) -> list[dict]:
     """The same under random filters that leave a share of the rows."""
     results = []
@@ -296,6 +308,8 @@ def main():
                 bench.explored(library, kind, None, bench.truth)
         if "search" in arguments.parts:
             measured["search"] = bench.run(ours, peers, arguments.threads)
+        if "bounds" in arguments.parts:
+            measured["bounds"] = measure_bounds(bench, ours_of(each.name, ["hnsw sq8"])["hnsw sq8"])
         if "flat" in arguments.parts:
             flat = {"flat none": ["--index", "flat", ""]}
             flat["flat sq8"] = ["--index", "flat", "--quantization", "sq8", ""]

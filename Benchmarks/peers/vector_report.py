@@ -8,6 +8,8 @@ from report import number, table
 
 BEGIN, END = "<!-- vectors:begin -->", "<!-- vectors:end -->"
 RECALLS = (0.90, 0.95, 0.99)
+# At the end of a build on two threads.
+QUIET_LOAD = 3.0
 
 
 def rate_at(engine: dict, recall: float, mode: str) -> float | None:
@@ -55,6 +57,7 @@ def render(results: dict) -> str:
     searched = {n: f for n, f in results["sets"].items() if "search" in f}
     if searched:
         parts += [_against_best(searched), _all(searched), _building(searched)]
+    parts += _bounds({n: f for n, f in results["sets"].items() if "bounds" in f})
     parts += _flat({n: f for n, f in results["sets"].items() if "flat" in f})
     parts += _filtered({n: f for n, f in results["sets"].items() if "filtered" in f})
     parts += _growth(results["sets"])
@@ -100,13 +103,18 @@ def _all(searched: dict) -> str:
             rows.append(
                 [engine["name"]]
                 + [number(rate) if rate else "not reached" for rate in rates]
-                + [scaling, number(facts["build_seconds"]), number(facts["bytes_per_vector"])]
+                + [scaling, build_time(facts), number(facts["bytes_per_vector"])]
             )
         count, dimensions = found["shape"]
         head = ["Index", "0.90", "0.95", "0.99", "2 threads, ×", "Build, s", "Bytes a vector"]
         title = f"{name}: {count:,} × {dimensions}, {found['metric']}"
         parts.append(f"{title}\n\n{table(head, rows)}\n\n![{name}](benchmarks-{name}.svg)")
     return "\n\n".join(parts)
+
+
+def build_time(facts: dict) -> str:
+    """A peer's index may be from an earlier day: its time says little if the machine was busy."""
+    return number(facts["build_seconds"]) if facts.get("load", 0) < QUIET_LOAD else "busy"
 
 
 def _building(searched: dict) -> str:
@@ -128,6 +136,31 @@ def _building(searched: dict) -> str:
     head = ["Set", "Cordwood's", "Build, s", "hnswlib M16, s", "×"]
     head += ["Bytes a vector", "hnswlib M16", "×"]
     return "### Building, on two threads, and memory\n\n" + table(head, rows)
+
+
+def _bounds(found: dict) -> list[str]:
+    rows = []
+    for name, each in found.items():
+        for recall in RECALLS:
+            line = next((line for line in each["bounds"] if line["recall"] >= recall), None)
+            if line is None:
+                continue
+            reads, taken = line["reads"], 1e9 / line["qps"]
+            rows.append(
+                [name, f"{line['recall']:.3f}", f"{line['parameters']['ef']}"]
+                + [number(reads[key]) for key in ("lists", "rows", "vectors")]
+                + [number(reads["bytes"] / 1024), number(line["limit_gather_ns"] / 1000)]
+                + [number(taken / 1000), f"{line['limit_gather_ns'] / taken:.2f}"]
+            )
+    head = ["Set", "Recall", "Effort", "Lists", "Codes", "Vectors", "KiB read"]
+    head += ["µs at the limit", "µs", "Share"]
+    text = (
+        "What a query of `hnsw sq8` reads, one thread, batch. The limit is reading as many rows of "
+        "the same sizes, at random places of as much memory, whose addresses are known ahead. A "
+        "walk learns them from the lists that it has read, and computes meanwhile."
+    )
+    title = "### What bounds a search of a graph\n\n"
+    return [title + text + "\n\n" + table(head, rows)] if rows else []
 
 
 def _flat(found: dict) -> list[str]:

@@ -2,6 +2,7 @@
 
 #include "benchmark_limits.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #if defined(__x86_64__)
@@ -132,6 +133,26 @@ double benchmark_multiply_add(size_t rounds) {
 #endif
     (void)rounds;
     return 0;
+}
+
+uint32_t benchmark_gather(const float *floats, const uint32_t *rows, size_t count, size_t stride) {
+    // As many bytes on their way as a core has buffers for, and no row so late that it is waited
+    // for.
+    const size_t ahead = stride >= 512 ? 2 : 1024 / stride;
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        const float *next = floats + (size_t)rows[i + ahead < count ? i + ahead : i] * stride;
+        const float *row = floats + (size_t)rows[i] * stride;
+        for (size_t at = 0; at < stride; at += 16) {
+            __builtin_prefetch(next + at);
+        }
+        for (size_t at = 0; at < stride; at += 16) {
+            uint32_t word;
+            memcpy(&word, row + at, sizeof(word));
+            sum += word;
+        }
+    }
+    return sum;
 }
 
 float *benchmark_allocate(size_t count) {

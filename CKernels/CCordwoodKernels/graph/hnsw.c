@@ -93,8 +93,9 @@ static void refine(const cordwood_hnsw *index, const cordwood_element_query *que
 /// Offers the first `refined` candidates that have an allowed vector, at their exact distances
 /// where there are exact rows.
 static void offer_pool(const cordwood_hnsw *index, const cordwood_element_query *query,
-                       cordwood_candidate *pool, uint32_t found, uint32_t refined,
+                       cordwood_hnsw_scratch *scratch, uint32_t found, uint32_t refined,
                        const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
+    cordwood_candidate *pool = scratch->walk.pool;
     uint32_t left = refined;
     for (uint32_t at = 0; at < found && left > 0;) {
         // Those to be offered move to the front of what is left.
@@ -106,6 +107,7 @@ static void offer_pool(const cordwood_hnsw *index, const cordwood_element_query 
         }
         if (index->exact) {
             refine(index, query, pool + at, count);
+            scratch->exact_count += count;
         }
         for (uint32_t i = 0; i < count; i++) {
             offer_vectors(index, pool[at + i], filter, topk);
@@ -170,7 +172,7 @@ uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,
         found = cordwood_graph_search(&index->graph, &index->rows, &query, 0, effort->ef,
                                       effort->beam, walk);
     }
-    offer_pool(index, &prepared.exact, walk->pool, found, effort->refined, filter, topk);
+    offer_pool(index, &prepared.exact, scratch, found, effort->refined, filter, topk);
     return found;
 }
 
@@ -207,6 +209,7 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
     cordwood_candidate *pool = scratch->walk.pool;
     uint32_t nodes[SCANNED_AT_ONCE], pooled = 0, count;
     for (uint32_t next = 0; (count = next_nodes(index, filter, &next, nodes)) > 0;) {
+        *(is_exact ? &scratch->exact_count : &scratch->walk.distance_count) += count;
         const uint8_t *addresses[SCANNED_AT_ONCE];
         float distances[SCANNED_AT_ONCE];
         for (uint32_t i = 0; i < count; i++) {
@@ -232,6 +235,6 @@ void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *vector,
         }
     }
     if (refined > 0) {
-        offer_pool(index, &query.exact, pool, pooled, refined, filter, topk);
+        offer_pool(index, &query.exact, scratch, pooled, refined, filter, topk);
     }
 }

@@ -164,6 +164,8 @@ typedef struct cordwood_hnsw_scratch {
     float *query;
     /// Room for `cordwood_code_query_bytes`.
     int8_t *components;
+    /// Counts the rows that were compared exactly, from whatever it was before.
+    uint64_t exact_count;
 } cordwood_hnsw_scratch;
 
 /// What a search may return.

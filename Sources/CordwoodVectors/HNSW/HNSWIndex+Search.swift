@@ -12,6 +12,17 @@ extension HNSWIndex {
         batch: Span<Float>, limit: Int, accuracy: SearchAccuracy = .effort(100),
         allowing allowed: VectorBitmap? = nil
     ) throws(VectorError) -> [[Neighbor]] {
+        var statistics = HNSWSearchStatistics()
+        return try search(
+            batch: batch, limit: limit, accuracy: accuracy, allowing: allowed,
+            statistics: &statistics)
+    }
+
+    /// The same, and adds what it did to `statistics`.
+    public func search(
+        batch: Span<Float>, limit: Int, accuracy: SearchAccuracy, allowing allowed: VectorBitmap?,
+        statistics: inout HNSWSearchStatistics
+    ) throws(VectorError) -> [[Neighbor]] {
         try FlatIndex.validate(limit: limit)
         precondition(
             allowed.map { $0.count == count } ?? true,
@@ -21,14 +32,15 @@ extension HNSWIndex {
         return batch.withUnsafeBufferPointer { batch in
             guard let queriesBase = batch.baseAddress else { return [] }
             return search(
-                queriesBase, count: queries, limit: limit, plan: plan, allowing: allowed)
+                queriesBase, count: queries, limit: limit, plan: plan, allowing: allowed,
+                &statistics)
         }
     }
 
     /// Searches by a plan for queries that are known to be sound.
     func search(
         _ queries: UnsafePointer<Float>, count queryCount: Int, limit: Int, plan: SearchPlan,
-        allowing allowed: VectorBitmap?
+        allowing allowed: VectorBitmap?, _ statistics: inout HNSWSearchStatistics
     ) -> [[Neighbor]] {
         let expected = min(limit, allowed?.setCount ?? count)
         guard let kernel, let parts, queryCount > 0, expected > 0 else {
@@ -37,6 +49,7 @@ extension HNSWIndex {
         let heaps = NearestHeaps(count: queryCount, capacity: expected)
         let scratch = takeScratch(parts, ef: plan.poolCapacity)
         defer { scratches.withLock { $0.append(scratch) } }
+        scratch.clearCounts()
         var search = OneSearch(
             kernel: kernel, scratch: scratch, plan: plan, expected: expected,
             allowedNodes: nodeCount)
@@ -56,6 +69,7 @@ extension HNSWIndex {
         } else {
             searchAll()
         }
+        statistics.add(scratch.kernel, of: kernel, dimensions: dimensions)
         return heaps.sorted()
     }
 

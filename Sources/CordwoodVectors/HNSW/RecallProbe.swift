@@ -65,9 +65,10 @@ struct RecallProbe: @unchecked Sendable {
         let limit = RecallCalibration.neighbors
         let refined = SearchPlan.refined(
             ef: ef, limit: limit, index.configuration.quantization)
+        var statistics = HNSWSearchStatistics()
         let found = index.search(
             source.floats(of: node), count: 1, limit: limit,
-            plan: .walk(ef: ef, refined: refined, detours: 0), allowing: nil)[0]
+            plan: .walk(ef: ef, refined: refined, detours: 0), allowing: nil, &statistics)[0]
         return distances(from: node, to: found.map { Int($0.id) }).count { $0 <= farthest }
     }
 

@@ -26,6 +26,12 @@ final class SearchScratch: @unchecked Sendable {
 
     deinit { components?.deallocate() }
 
+    func clearCounts() {
+        kernel.walk.hop_count = 0
+        kernel.walk.distance_count = 0
+        kernel.exact_count = 0
+    }
+
     func makeRoom(ef: Int) {
         walk.makeRoom(ef: ef)
         kernel.walk.pool = walk.kernel.pool

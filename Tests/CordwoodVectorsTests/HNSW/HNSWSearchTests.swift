@@ -248,6 +248,33 @@ import Testing
         }
     }
 
+    @Test func saysWhatItRead() throws {
+        let data = ClusteredVectors(count: 2000, queries: 3, dimensions: 20, seed: 14)
+        let index = try data.index(.l2, .init(neighbors: 8, quantization: .sq8))
+        func read(_ accuracy: SearchAccuracy) throws -> HNSWSearchStatistics {
+            var statistics = HNSWSearchStatistics()
+            let batch = Array(data.queries.joined())
+            _ = try index.search(
+                batch: batch.span, limit: 10, accuracy: accuracy, allowing: nil,
+                statistics: &statistics)
+            return statistics
+        }
+        let walked = try read(.effort(20))
+        // Each of the nearest 20 was followed, and none was compared twice.
+        #expect((3 * 20..<3 * 80).contains(walked.lists.count))
+        #expect((3 * 60..<3 * 2000).contains(walked.rows.count))
+        #expect(walked.vectors.count == 3 * 20)
+        #expect(walked.lists.bytes == walked.lists.count * 2 * 8 * 4)
+        #expect(walked.rows.bytes % walked.rows.count == 0)
+        #expect(walked.rows.bytes >= walked.rows.count * 20)
+        #expect(walked.vectors.bytes == walked.vectors.count * 80)
+        #expect(try read(.effort(20)) == walked)
+        #expect(try read(.effort(30)).rows.count > walked.rows.count)
+        let exact = try read(.exact)
+        #expect(exact.lists.count == 0 && exact.rows.count == 0)
+        #expect(exact.vectors.count == 3 * 2000)
+    }
+
     @Test func refusesWhatMakesNoSense() throws {
         let data = ClusteredVectors(count: 50, queries: 1, dimensions: 4, seed: 13)
         let index = try data.index(.l2)

@@ -70,7 +70,9 @@ extension HNSWIndex {
         batch: [Float], limit: Int, plan: SearchPlan, allowing allowed: VectorBitmap?
     ) throws(VectorError) -> [[Neighbor]] {
         let queries = try FlatIndex.validate(batch: batch.span, dimensions: dimensions)
-        return search(batch, count: queries, limit: limit, plan: plan, allowing: allowed)
+        var statistics = HNSWSearchStatistics()
+        return search(
+            batch, count: queries, limit: limit, plan: plan, allowing: allowed, &statistics)
     }
 }
 

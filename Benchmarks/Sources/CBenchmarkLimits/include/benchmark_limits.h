@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,12 @@ const char *benchmark_sum_isa(void);
 /// has, and returns how many operations that was (two for each multiply-add); 0 where only the
 /// compiler's own code could run. No product of matrices can be faster.
 double benchmark_multiply_add(size_t rounds);
+
+/// The sum, in whole numbers, of the first word of each line of 64 bytes of rows that lie anywhere:
+/// row `rows[i]` begins `rows[i] * stride` floats into `floats`, and has `stride` floats, a
+/// multiple of 16. Which rows are next is known ahead and asked for, so that no search that has to
+/// find them out can be faster.
+uint32_t benchmark_gather(const float *floats, const uint32_t *rows, size_t count, size_t stride);
 
 /// `count` floats on their own pages, huge ones where the system grants them; null without memory.
 /// Freed by `benchmark_free`.

@@ -9,6 +9,9 @@ protocol IndexUnderTest: Sendable {
     var memoryBytes: Int? { get }
     /// Pages of 4 KiB that a query reads, of an index that reads as it searches.
     func readsPerQuery(at point: SearchPoint) -> Double?
+    /// What the queries of a batch read, of an index that walks over a graph in memory.
+    func reads(batch: Span<Float>, limit: Int, at point: SearchPoint) throws
+        -> HNSWSearchStatistics?
     /// What can be turned when it is searched, each value of which is measured; one of nothing where
     /// there is nothing.
     func points(of grid: SearchGrid) throws -> [SearchPoint]
@@ -19,6 +22,9 @@ protocol IndexUnderTest: Sendable {
 extension IndexUnderTest {
     var memoryBytes: Int? { nil }
     func readsPerQuery(at point: SearchPoint) -> Double? { nil }
+    func reads(batch: Span<Float>, limit: Int, at point: SearchPoint) throws
+        -> HNSWSearchStatistics?
+    { nil }
 }
 
 /// How one search is made: nothing to turn, or an effort by the name that the grid has for it.

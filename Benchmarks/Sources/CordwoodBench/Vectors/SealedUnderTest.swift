@@ -37,6 +37,17 @@ final class SealedUnderTest: IndexUnderTest {
     func search(batch: Span<Float>, limit: Int, at point: SearchPoint) throws -> [[Neighbor]] {
         try index.search(batch: batch, limit: limit, accuracy: point.accuracy, allowing: allowed)
     }
+
+    func reads(batch: Span<Float>, limit: Int, at point: SearchPoint) throws
+        -> HNSWSearchStatistics?
+    {
+        guard let graph = index as? HNSWIndex else { return nil }
+        var statistics = HNSWSearchStatistics()
+        _ = try graph.search(
+            batch: batch, limit: limit, accuracy: point.accuracy, allowing: allowed,
+            statistics: &statistics)
+        return statistics
+    }
 }
 
 extension SearchPoint {

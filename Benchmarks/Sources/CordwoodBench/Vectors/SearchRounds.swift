@@ -8,8 +8,11 @@ enum SearchMode: String, CaseIterable {
     case single
 }
 
-/// Searches the whole set of queries, round after round.
+/// Searches the whole set of queries, round after round; in each as often as fills a tenth of a second,
+/// since what takes less is measured badly.
 struct SearchRounds {
+    private static let shortestRound = Duration.milliseconds(100)
+
     let index: any IndexUnderTest
     let set: VectorSet
     /// How many of the set's queries each mode searches with.
@@ -23,7 +26,7 @@ struct SearchRounds {
         var mode: SearchMode
         var point: SearchPoint
         var threads: Int
-        /// In one round.
+        /// In one pass over them.
         var queryCount: Int
         var queriesPerSecond: Samples
         /// Microseconds of one call: a query's in single mode, a batch's in batch mode.
@@ -44,13 +47,17 @@ struct SearchRounds {
         for round in 0...count {
             try pacing.waitForTurn()
             let start = clock.now
-            let results = try await search(mode, point, queryCount, threads: threads)
-            let seconds = start.duration(to: clock.now) / .seconds(1)
-            let rate = Double(queryCount) / seconds
+            var searched = 0
+            var results: [Part] = []
+            repeat {
+                results = try await search(mode, point, queryCount, threads: threads)
+                searched += queryCount
+                if round > 0 { calls += results.flatMap(\.calls) }
+            } while start.duration(to: clock.now) < Self.shortestRound
+            let rate = Double(searched) / (start.duration(to: clock.now) / .seconds(1))
             defer { pacing.tellRound(round, mode, queriesPerSecond: rate) }
             if round == 0 { continue }
             rates.append(rate)
-            calls += results.flatMap(\.calls)
             neighbours = results.flatMap(\.neighbours)
             between()
         }
@@ -67,19 +74,27 @@ struct SearchRounds {
         var calls: [Double] = []
     }
 
-    /// Searches with the first queries, divided evenly among the threads, in order.
+    /// Searches with the first queries, in order. Several threads take a few at a time: some queries
+    /// take longer than others.
     private func search(
         _ mode: SearchMode, _ point: SearchPoint, _ queryCount: Int, threads: Int
     ) async throws -> [Part] {
-        let bounds = (0...threads).map { $0 * queryCount / threads }
+        let count = threads == 1 ? 1 : 4 * threads
+        let bounds = (0...count).map { $0 * queryCount / count }
         let shares = zip(bounds, bounds.dropFirst()).map { $0..<$1 }.filter { !$0.isEmpty }
         if shares.count == 1 { return [try search(mode, point, shares[0])] }
         return try await withThrowingTaskGroup(of: (Int, Part).self) { group in
-            for (number, share) in shares.enumerated() {
+            var waiting = shares.enumerated().makeIterator()
+            func start() {
+                guard let (number, share) = waiting.next() else { return }
                 group.addTask { (number, try search(mode, point, share)) }
             }
+            for _ in 0..<threads { start() }
             var parts = [Part](repeating: Part(), count: shares.count)
-            for try await (number, part) in group { parts[number] = part }
+            while let (number, part) = try await group.next() {
+                parts[number] = part
+                start()
+            }
             return parts
         }
     }

@@ -67,8 +67,7 @@ struct VectorsCommand: AsyncParsableCommand {
     @Flag(help: "Print a line after each round, and wait for a line of input before the next.")
     var paced = false
 
-    @Flag(
-        help: "Also measure what the machine can do: a plain sum over the bytes, and sgemm alone.")
+    @Flag(help: "Also measure what the machine can do: plain sums over the bytes, and sgemm alone.")
     var limits = false
 
     func validate() throws {
@@ -126,7 +125,10 @@ struct VectorsCommand: AsyncParsableCommand {
             report.buildSeconds = buildSeconds
             report.residentBytes = residentBytes
             report.limits = probe
-            report.line().print()
+            if limits, mode == .batch {
+                report.reads = try index.reads(batch: set.queries.span, limit: k, at: point)
+            }
+            try report.line().print()
         }
     }
 

@@ -10,8 +10,10 @@ struct VectorsReport {
     var buildSeconds = 0.0
     var residentBytes = 0
     var limits: LimitsProbe?
+    /// What all queries together read, of a walk over a graph.
+    var reads: HNSWSearchStatistics?
 
-    func line() -> JSONLine {
+    func line() throws -> JSONLine {
         let rate = measured.queriesPerSecond.median
         var line = JSONLine()
         line["index"] = .string(command.options.index.rawValue)
@@ -48,7 +50,26 @@ struct VectorsReport {
             line["limit_sum_isa"] = .string(LimitsProbe.sumISA)
             line["openblas"] = .string(LimitsProbe.productLibrary)
         }
+        if let reads {
+            line["reads"] = describe(reads)
+            let bound = try GatherProbe.nanoseconds(
+                for: [reads.lists, reads.rows, reads.vectors], queries: set.queryCount,
+                of: set.count)
+            line["limit_gather_ns"] = .number(bound)
+        }
         return line
+    }
+
+    /// Of one query.
+    private func describe(_ reads: HNSWSearchStatistics) -> JSONValue {
+        func perQuery(_ number: Int) -> JSONValue {
+            .number(Double(number) / Double(set.queryCount))
+        }
+        return .object([
+            ("lists", perQuery(reads.lists.count)), ("rows", perQuery(reads.rows.count)),
+            ("vectors", perQuery(reads.vectors.count)),
+            ("bytes", perQuery(reads.lists.bytes + reads.rows.bytes + reads.vectors.bytes)),
+        ])
     }
 
     /// Bytes of vectors read a second. A batch reads them once for many queries, so that a figure
