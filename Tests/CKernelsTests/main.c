@@ -10,6 +10,7 @@ int main(void) {
     test_elements();
     test_flat();
     test_graph();
+    test_pool();
     test_pq();
     test_rabitq();
     test_disk();

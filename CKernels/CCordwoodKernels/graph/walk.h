@@ -130,6 +130,27 @@ INLINE uint32_t follow_detours(const cordwood_graph_level *level,
     return count;
 }
 
+/// Puts those of some nodes that are near enough into the pool; returns the first place that
+/// changed, or more than there are.
+INLINE uint32_t offer(cordwood_candidate *pool, uint32_t *count, uint32_t ef,
+                      const float *distances, const uint32_t *nodes, uint32_t found) {
+    cordwood_candidate near[MERGED_AT_ONCE];
+    uint32_t first = ef, near_count = 0;
+    float worst = *count == ef ? pool[ef - 1].distance : __builtin_inff();
+    for (uint32_t i = 0; i < found; i++) {
+        near[near_count] = (cordwood_candidate){distances[i], nodes[i]};
+        // What is not a number is nearer than nothing.
+        near_count += distances[i] < worst;
+        if (near_count == MERGED_AT_ONCE || i + 1 == found) {
+            uint32_t place = merge_candidates(pool, count, ef, near, near_count);
+            first = place < first ? place : first;
+            worst = *count == ef ? pool[ef - 1].distance : worst;
+            near_count = 0;
+        }
+    }
+    return first;
+}
+
 /// The walk over one level from `start`, with its distance; with a filter over allowed nodes, save
 /// that the start need not be one.
 INLINE uint32_t walk_level(row_flavour flavour, const cordwood_graph_level *level,
@@ -139,6 +160,8 @@ INLINE uint32_t walk_level(row_flavour flavour, const cordwood_graph_level *leve
     cordwood_candidate *pool = scratch->pool;
     uint32_t *nodes = scratch->nodes;
     pool[0] = start;
+    // The pool is in order, which nothing would be beside what is not a number.
+    pool[0].distance = start.distance == start.distance ? start.distance : __builtin_inff();
     mark_seen(scratch, start.node);
     uint32_t count = 1;
     for (uint32_t next = 0; next < count;) {
@@ -170,17 +193,7 @@ INLINE uint32_t walk_level(row_flavour flavour, const cordwood_graph_level *leve
         }
         distances_of_nodes(flavour, rows, query, bytes, nodes, found, scratch->distances);
         scratch->distance_count += found;
-        uint32_t nearest = count;
-        float worst = count == ef ? pool[count - 1].distance : __builtin_inff();
-        for (uint32_t i = 0; i < found; i++) {
-            // What is not a number is nearer than nothing.
-            if (scratch->distances[i] < worst) {
-                uint32_t place =
-                    insert_candidate(pool, &count, ef, scratch->distances[i], nodes[i]);
-                nearest = place < nearest ? place : nearest;
-                worst = count == ef ? pool[count - 1].distance : worst;
-            }
-        }
+        uint32_t nearest = offer(pool, &count, ef, scratch->distances, nodes, found);
         next = nearest < next ? nearest : next;
         while (next < count && pool[next].node & FOLLOWED) {
             next++;
