@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "Cordwood",
             dependencies: [
-                "CordwoodStorage", "CordwoodLog", "CordwoodVectors",
+                "CordwoodStorage", "CordwoodLog", "CordwoodVectors", "CordwoodCache",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),

@@ -135,7 +135,7 @@ extension Cache {
         let ended = shards.withShard(hash) { shard -> Ending? in
             if flight.isOver { return nil }
             shard.remove(flight, of: key)
-            var departures = Departures<Key, Value>()
+            var departures = newDepartures()
             switch result {
             case .failure: shard.statistics.loadFailures += 1
             case .success where flight.isOvertaken: shard.statistics.refusedFills += 1
