@@ -137,7 +137,9 @@ private final class SlowOrigin: Sendable {
         let origin = SlowOrigin()
         for _ in 0..<4 {
             let database = try await Database.open(on: storage)
-            let topic = try await database.topic("values", .init(partitions: 2))
+            let topic = try await database.topic(
+                "values",
+                .init(partitions: 2, log: .init(segmentBytes: 30_000, maxMessageBytes: 8_000)))
             let group = try await database.consumerGroup("origin")
             let view = try await topic.cachedView(
                 .init(capacityBytes: 1 << 20),
@@ -166,7 +168,9 @@ private final class SlowOrigin: Sendable {
             }
         }
         let database = try await Database.open(on: storage)
-        let topic = try await database.topic("values", .init(partitions: 2))
+        let topic = try await database.topic(
+            "values",
+            .init(partitions: 2, log: .init(segmentBytes: 30_000, maxMessageBytes: 8_000)))
         let view = try await topic.cachedView(
             .init(capacityBytes: 1 << 20),
             from: origin.source(try await database.consumerGroup("origin")))
