@@ -29,7 +29,7 @@ import Synchronization
 public final class CachedView: Sendable {
     public let topic: Topic
     public var configuration: CachedViewConfiguration { core.configuration }
-    private let core: ViewCore
+    let core: ViewCore
     private let tasks: [Task<Void, Never>]
     private let turn = AsyncLock()
     private let isClosed = Atomic<Bool>(false)

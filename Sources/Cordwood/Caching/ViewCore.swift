@@ -27,7 +27,7 @@ final class ViewCore: Sendable {
     /// Held while a record is applied, and while an entry moves to the disk.
     private let changes: Mutex<ChangeWindow>
     /// The last change that was applied everywhere.
-    private let settledChange: SharedCounter
+    let settledChange: SharedCounter
     private let counts = Mutex(CachedViewStatistics())
 
     init(
@@ -218,7 +218,7 @@ final class ViewCore: Sendable {
     // MARK: The tier
 
     /// Takes what left memory to the disk, unless it may be out of date.
-    private func demote(_ key: [UInt8], _ value: [UInt8], stamp: UInt64) async {
+    func demote(_ key: [UInt8], _ value: [UInt8], stamp: UInt64) async {
         guard let tier else { return }
         let place = partition(of: key)
         changes.withLock { changes in

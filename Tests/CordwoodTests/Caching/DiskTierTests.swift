@@ -213,6 +213,157 @@ import Testing
         #expect(told > 30)
     }
 
+    /// A value that left memory reaches the tier later, and its key's record may have come in between.
+    @Test func whatChangedOnItsWayToTheDiskIsNotTakenIn() async throws {
+        let (database, topic) = try await open(SimulatedStorage(seed: 1))
+        let view = try await topic.cachedView(Self.configuration(), from: Origin().source)
+        let core = view.core
+        let before = core.settledChange.value
+        let receipt = try await topic.append([Record("", key: "key")])
+        _ = try await view.value(for: bytes("another"), atLeast: receipt)
+        await core.demote(bytes("key"), bytes("old"), stamp: before)
+        await core.demote(bytes("same"), bytes("value"), stamp: before)
+        #expect(view.statistics.disk.refusedFills == 1)
+        #expect(view.statistics.disk.entryCount == 1)
+        await core.demote(bytes("key"), bytes("new"), stamp: core.settledChange.value)
+        #expect(view.statistics.disk.entryCount == 2)
+        #expect(try await view.value(for: bytes("key")).text == "new")
+        #expect(try await view.value(for: bytes("same")).text == "value")
+        await view.close()
+        try await database.close()
+    }
+
+    /// Of what lies too far back it is not known whether it has changed.
+    @Test func aWindowOfChangesForgetsOnTheSafeSide() {
+        var window = ChangeWindow()
+        let early = window.begin(1)
+        #expect(window.isUnchanged(1, since: early))
+        #expect(window.isUnchanged(2, since: 0))
+        #expect(!window.isUnchanged(1, since: early - 1))
+        for hash in 0..<UInt64(ChangeWindow.maximumChanges) { _ = window.begin(hash + 10) }
+        #expect(!window.isUnchanged(2, since: early))
+        let last = window.beginAll()
+        #expect(!window.isUnchanged(2, since: last - 1))
+        #expect(window.isUnchanged(2, since: last))
+    }
+
+    /// A log whose tail cannot be read proves nothing.
+    @Test func ofALogThatIsDamagedNothingIsUsed() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let origin = Origin()
+        var (database, topic) = try await open(storage, partitions: 1)
+        var view = try await topic.cachedView(Self.configuration(), from: origin.source)
+        origin[[1]] = bytes("1")
+        _ = try await view.value(for: [1])
+        await view.close()
+        for number in 0..<3 { _ = try await topic.append([Record("\(number)", key: "x")]) }
+        try await database.close()
+        let log = try #require(
+            storage.files.first {
+                $0.names.starts(with: ["topics", "values"]) && $0.names.last!.hasSuffix(".log")
+            })
+        try storage.flip(log, byte: 4096 + 80)
+        (database, topic) = try await open(storage, partitions: 1)
+        view = try await topic.cachedView(Self.configuration(), from: origin.source)
+        #expect(view.statistics.disk.entryCount == 0)
+        #expect(view.statistics.disk.notes.count == 1, "\(view.statistics.disk.notes)")
+        #expect(try await view.value(for: [1]).text == "1")
+        await view.close()
+        try await database.close()
+    }
+
+    // MARK: Bytes
+
+    private static let entries = (0..<20).map { number in
+        TierBlock.Entry(
+            key: bytes("key \(number)"), value: [UInt8](repeating: 7, count: number * 5),
+            partition: UInt32(number % 3), offset: Int64(number))
+    }
+
+    private func parse(_ file: [UInt8]) throws(TierBlock.Damage) -> [TierBlock.Entry] {
+        func part(_ range: Range<Int>) -> MemoryBlock {
+            MemoryBlock(copying: Array(file[range.clamped(to: 0..<file.count)]))
+        }
+        let header = try TierBlock.header(
+            part(0..<TierBlock.headerBytes), fileBytes: file.count)
+        let places = try TierBlock.places(
+            part(header.indexPosition..<file.count), of: header)
+        let ends = places.dropFirst().map { Int($0.position) } + [header.indexPosition]
+        var entries: [TierBlock.Entry] = []
+        for (place, end) in zip(places, ends) {
+            entries.append(try TierBlock.entry(part(Int(place.position)..<end)))
+        }
+        return entries
+    }
+
+    @Test func aBlockIsReadAsItWasWrittenAndNoByteOfItMayChange() throws {
+        let (block, places) = TierBlock.encode(Self.entries, identity: 77, number: 5)
+        let file = Array(block.unsafeBytes)
+        #expect(try parse(file) == Self.entries)
+        #expect(places.count == Self.entries.count)
+        for byte in file.indices {
+            var changed = file
+            changed[byte] ^= 1 << UInt8(byte % 8)
+            #expect(throws: TierBlock.Damage.self, "byte \(byte)") { try parse(changed) }
+        }
+        for count in 0..<file.count {
+            #expect(throws: TierBlock.Damage.self) { try parse(Array(file[..<count])) }
+        }
+    }
+
+    @Test func aManifestIsReadAsItWasWrittenAndNoByteOfItMayChange() throws {
+        let manifest = TierManifest(
+            valueVersion: 3, isOfOrigin: true, identity: 9, nextBlock: 12, topic: "values",
+            positions: [
+                LogPosition(offset: 7, leaderEpoch: 0, checksum: 5),
+                LogPosition(offset: 0, leaderEpoch: -1, checksum: nil),
+            ],
+            blocks: [
+                .init(number: 4, entryCount: 9, live: [0xF1, 1]),
+                .init(number: 11, entryCount: 0, live: []),
+            ])
+        let file = Array(try #require(manifest.encode()).unsafeBytes)
+        #expect(try TierManifest(MemoryBlock(copying: file)) == manifest)
+        for byte in file.indices {
+            var changed = file
+            changed[byte] ^= 1 << UInt8(byte % 8)
+            #expect(throws: TierBlock.Damage.self) {
+                _ = try TierManifest(MemoryBlock(copying: changed))
+            }
+        }
+        for count in 0..<file.count {
+            #expect(throws: TierBlock.Damage.self) {
+                _ = try TierManifest(MemoryBlock(copying: Array(file[..<count])))
+            }
+        }
+    }
+
+    /// Checksums that hold over bytes that lie: every number in turn is at its extremes.
+    @Test func numbersThatLieAreRefusedOrHarmless() throws {
+        let (block, _) = TierBlock.encode(Self.entries, identity: 77, number: 5)
+        let original = Array(block.unsafeBytes)
+        func sealed(_ file: [UInt8], _ range: Range<Int>, at place: Int) -> [UInt8] {
+            var file = file
+            let checksum = file[range].withUnsafeBytes { crc32c($0) }
+            withUnsafeBytes(of: checksum.littleEndian) {
+                file.replaceSubrange(place..<place + 4, with: $0)
+            }
+            return file
+        }
+        let index = original.count - 4 - Self.entries.count * TierBlock.indexEntryBytes
+        for value in [UInt32(0), 1, 39, 41, 1 << 31, .max - 1, .max] {
+            for field in [12, 32] + [index + 8, index + 24, index + 16 * 19 + 8] {
+                var file = original
+                withUnsafeBytes(of: value.littleEndian) {
+                    file.replaceSubrange(field..<field + 4, with: $0)
+                }
+                file = sealed(file, 0..<36, at: 36)
+                file = sealed(file, index..<file.count - 4, at: file.count - 4)
+                #expect(throws: TierBlock.Damage.self, "\(value) at \(field)") { try parse(file) }
+            }
+        }
+    }
+
     /// Random changes, reads, restarts, power cuts and damage: no answer is one that the log has overtaken
     /// at an offset below what it claims.
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
