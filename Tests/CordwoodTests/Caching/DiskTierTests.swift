@@ -247,6 +247,28 @@ import Testing
         #expect(window.isUnchanged(2, since: last))
     }
 
+    /// What the tier says is durable before it is said: a power cut behind that costs nothing.
+    @Test func aTierIsNeverAheadOfItsLog() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let origin = Origin()
+        var (database, topic) = try await open(storage, partitions: 1)
+        var view = try await topic.cachedView(Self.configuration(), from: origin.source)
+        origin[[1]] = bytes("1")
+        let receipt = try await topic.append([Record("", key: "x")], acknowledge: .written)
+        _ = try await view.value(for: [1], atLeast: receipt)
+        await view.close()
+        #expect(topic[0].durableOffset == 1)
+        storage.inject(Fault(.powerCut, at: 1, isPersistent: true))
+        try? await database.close()
+        storage.clearFaults()
+        storage.crash(.dropUnsynced)
+        (database, topic) = try await open(storage, partitions: 1)
+        view = try await topic.cachedView(Self.configuration(), from: origin.source)
+        #expect(view.statistics.disk.entryCount == 1, "\(view.statistics.disk.notes)")
+        await view.close()
+        try await database.close()
+    }
+
     /// A log whose tail cannot be read proves nothing.
     @Test func ofALogThatIsDamagedNothingIsUsed() async throws {
         let storage = SimulatedStorage(seed: 1)
@@ -280,6 +302,10 @@ import Testing
             partition: UInt32(number % 3), offset: Int64(number))
     }
 
+    private static func contents(_ block: MemoryBlock) -> [UInt8] {
+        withExtendedLifetime(block) { Array(block.unsafeBytes) }
+    }
+
     private func parse(_ file: [UInt8]) throws(TierBlock.Damage) -> [TierBlock.Entry] {
         func part(_ range: Range<Int>) -> MemoryBlock {
             MemoryBlock(copying: Array(file[range.clamped(to: 0..<file.count)]))
@@ -298,7 +324,7 @@ import Testing
 
     @Test func aBlockIsReadAsItWasWrittenAndNoByteOfItMayChange() throws {
         let (block, places) = TierBlock.encode(Self.entries, identity: 77, number: 5)
-        let file = Array(block.unsafeBytes)
+        let file = Self.contents(block)
         #expect(try parse(file) == Self.entries)
         #expect(places.count == Self.entries.count)
         for byte in file.indices {
@@ -322,7 +348,7 @@ import Testing
                 .init(number: 4, entryCount: 9, live: [0xF1, 1]),
                 .init(number: 11, entryCount: 0, live: []),
             ])
-        let file = Array(try #require(manifest.encode()).unsafeBytes)
+        let file = Self.contents(try #require(manifest.encode()))
         #expect(try TierManifest(MemoryBlock(copying: file)) == manifest)
         for byte in file.indices {
             var changed = file
@@ -341,7 +367,7 @@ import Testing
     /// Checksums that hold over bytes that lie: every number in turn is at its extremes.
     @Test func numbersThatLieAreRefusedOrHarmless() throws {
         let (block, _) = TierBlock.encode(Self.entries, identity: 77, number: 5)
-        let original = Array(block.unsafeBytes)
+        let original = Self.contents(block)
         func sealed(_ file: [UInt8], _ range: Range<Int>, at place: Int) -> [UInt8] {
             var file = file
             let checksum = file[range].withUnsafeBytes { crc32c($0) }
