@@ -162,7 +162,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     }
 
     /// Every value that is cached, shard after shard, with its key. O(entries), under the locks.
-    package func forEach(_ body: (Key, Value) -> Void) {
+    package func visit(_ body: (Key, Value) -> Void) {
         for index in 0..<shards.count {
             let values = shards.withShard(at: index) { shard in
                 var values: [(Key, Value)] = []

@@ -50,7 +50,7 @@ public struct DiskTierConfiguration: Sendable, Hashable {
     /// About how large a block is; as much is held in memory until it is written. A larger entry has a
     /// block of its own.
     public var blockBytes = 4 << 20
-    /// How many entries the blocks may have: each takes some 40 bytes of memory.
+    /// How many entries the blocks may have: each takes some 80 bytes of memory.
     public var maximumEntries = 1 << 20
     /// A number to be changed together with what the loader's values mean: a tier of another version is
     /// not used.

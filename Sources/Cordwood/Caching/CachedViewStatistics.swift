@@ -16,6 +16,8 @@ public struct CachedViewStatistics: Sendable, Hashable {
     public var knownKeys = 0
     /// Records that the origin may not have yet.
     public var pendingRecords = 0
+    /// Offsets that the log gave up, by retention or by hand, before the origin had their records.
+    public var unwrittenOffsets = 0
     /// Writes to the origin, and commits of its position, that failed and are tried again.
     public var originFailures = 0
     /// The last of these errors, until one succeeds.

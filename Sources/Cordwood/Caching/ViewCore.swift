@@ -111,7 +111,7 @@ final class ViewCore: Sendable {
 
     /// Applies what is there; false where there is no more for now.
     private func step(_ place: ViewPartition) async throws(LogError) -> Bool {
-        if place.followTruncations() { reset(place) }
+        if let cut = place.followTruncations() { reset(place, cutTo: cut) }
         let (offset, truncations) = (place.appliedOffset, place.truncationCount)
         let end = place.log.end(for: configuration.isolation)
         let batches = try await place.log.read(
@@ -180,7 +180,7 @@ final class ViewCore: Sendable {
     private func recover(from error: LogError, in place: ViewPartition) -> Bool {
         if error.code == .offsetOutOfRange {
             let isBehind = place.appliedOffset < place.log.startOffset
-            if isBehind { reset(place) }
+            if isBehind { reset(place, cutTo: nil) }
             return isBehind
         }
         guard case .origin = source.kind, let next = error.resumeOffset,
@@ -191,13 +191,18 @@ final class ViewCore: Sendable {
         return true
     }
 
-    /// Begins anew with what the log holds.
-    private func reset(_ place: ViewPartition) {
+    /// Begins anew with what the log holds: it was cut, or has given up records that were not applied.
+    private func reset(_ place: ViewPartition, cutTo cut: Int64?) {
+        let logStart = place.log.startOffset
         let start: Int64
-        if case .origin = source.kind {
-            start = place.log.end(for: configuration.isolation)
-        } else {
-            start = place.log.startOffset
+        switch source.kind {
+        case .latestRecord: start = logStart
+        case .origin: start = place.log.end(for: configuration.isolation)
+        case .writtenBehind:
+            // The origin has what came before.
+            let next = min(place.firstPendingOffset ?? .max, place.appliedOffset, cut ?? .max)
+            if next < logStart { count { $0.unwrittenOffsets += Int(logStart - next) } }
+            start = max(logStart, next)
         }
         // Nothing is claimed that was not forgotten yet.
         place.reset(to: min(start, place.appliedOffset))
@@ -234,7 +239,7 @@ final class ViewCore: Sendable {
     func demoteAll() async {
         guard let tier else { return }
         var values: [(key: [UInt8], value: [UInt8])] = []
-        cache.forEach { values.append((key: $0, value: $1)) }
+        cache.visit { values.append((key: $0, value: $1)) }
         for (key, value) in values {
             let place = partition(of: key)
             tier.admit(key, value, partition: place.partition.number, offset: place.appliedOffset)

@@ -52,16 +52,22 @@ final class ViewPartition: Sendable {
     var isEnded: Bool { state.withLock { $0.isEnded } }
     var keyCount: Int { state.withLock { $0.latest.count } }
     var pendingCount: Int { state.withLock { $0.queue.count - $0.queueHead } }
+    /// The first record that the origin may not have.
+    var firstPendingOffset: Int64? {
+        state.withLock { state in
+            state.queueHead < state.queue.count ? state.queue[state.queueHead].record.offset : nil
+        }
+    }
     /// How many truncations of the log it knows of.
     var truncationCount: Int { state.withLock { $0.truncations.count } }
 
     // MARK: What its follower says
 
-    /// Whether the log was cut below what was applied; what was cut is known from then on.
-    func followTruncations() -> Bool {
+    /// Where the log was cut below what was applied; what was cut is known from then on.
+    func followTruncations() -> Int64? {
         state.withLock { state in
-            guard let lowest = state.truncations.follow(log.truncations) else { return false }
-            return lowest < appliedOffset
+            let lowest = state.truncations.follow(log.truncations)
+            return lowest.flatMap { $0 < appliedOffset ? $0 : nil }
         }
     }
 

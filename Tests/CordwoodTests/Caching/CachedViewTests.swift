@@ -354,6 +354,66 @@ private func open(
         try await database.close()
     }
 
+    /// Where records only say what has changed, a place that cannot be read costs what is in memory.
+    @Test func aDamagedRecordInvalidatesEverythingOverAnOrigin() async throws {
+        let (database, topic, origin) = try await damaged()
+        let view = try await topic.cachedView(
+            .init(capacityBytes: 1 << 20), from: origin.source)
+        origin[[1]] = bytes("1")
+        #expect(try await view.value(for: [1]).text == "1")
+        #expect(try await view.value(for: [1]).text == "1")
+        #expect(origin.loads == 1)
+        // As if it had not come further when it was damaged.
+        view.core.partitions[0].reset(to: 0)
+        let receipt = try await topic.append([Record("", key: "other")])
+        #expect(try await view.value(for: [1], atLeast: receipt).text == "1")
+        #expect(origin.loads == 2)
+        #expect(view.statistics.resets > 0)
+        await view.close()
+        try await database.close()
+    }
+
+    /// Where records are the values nothing can be said then, and it is not.
+    @Test func ofADamagedLogNothingIsServed() async throws {
+        let (database, topic, origin) = try await damaged()
+        await expectDatabaseError(.log, "damaged") {
+            _ = try await topic.cachedView(.init(capacityBytes: 1 << 20))
+        }
+        let behind = WriteBehind(group: try await database.consumerGroup("origin")) { _ in }
+        let view = try await topic.cachedView(
+            .init(capacityBytes: 1 << 20),
+            from: .origin({ origin.load($0) }, writingBehind: behind))
+        try await eventually("it says so") { view.core.partitions[0].failure != nil }
+        await expectDatabaseError(.log, "damaged") { _ = try await view.value(for: [1]) }
+        await expectDatabaseError(.log, "damaged") { try await view.write([1], for: [1]) }
+        // Whoever gives the place up gets on.
+        try await eventually("the origin has the first") {
+            view.statistics.pendingRecords == 0
+        }
+        _ = try await topic[0].deleteRecords(before: 3)
+        try await eventually("it goes on") { view.core.partitions[0].failure == nil }
+        let found = try await view.value(
+            for: [1], atLeast: RecordPosition(partition: 0, offset: 3))
+        #expect(found.value == [1])
+        #expect(view.statistics.unwrittenOffsets == 2)
+        await view.close()
+        try await database.close()
+    }
+
+    /// A log of three records whose second does not hold.
+    private func damaged() async throws -> (Database, Topic, Origin) {
+        let (first, before, storage) = try await open()
+        for number in 0..<3 { _ = try await before.append([Record("\(number)", key: "x")]) }
+        try await first.close()
+        let log = try #require(
+            storage.files.first {
+                $0.names.starts(with: ["topics", "values"]) && $0.names.last!.hasSuffix(".log")
+            })
+        try storage.flip(log, byte: 4096 + 80)
+        let database = try await Database.open(on: storage)
+        return (database, try await database.topic(named: "values"), Origin())
+    }
+
     @Test func aViewThatIsReleasedStopsToFollow() async throws {
         let (database, topic, _) = try await open()
         let log = try #require(topic[0].log as? PartitionLog<SimulatedStorage>)

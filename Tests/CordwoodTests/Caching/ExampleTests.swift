@@ -6,7 +6,8 @@ import Testing
 @Suite struct ExampleTests {
     // example:begin
     @Test func pricesThatTheLogHas() async throws {
-        let database = try await Database.open(on: SimulatedStorage(seed: 1))  // Or: open(at: path).
+        // A server has: Database.open(at: path).
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
         var log = LogConfiguration()
         log.cleanupPolicy = .compact  // The latest record of each key stays.
         let topic = try await database.topic("prices", .init(partitions: 4, log: log))

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Only true values are in it: a key is forgotten here before the view says that it has seen its record. The
 /// oldest block goes as a whole when there are too many bytes or entries, so that nothing on disk is ever
-/// moved. Memory: 40 bytes an entry or less, and the block that is filled.
+/// moved. Memory: some 80 bytes an entry, and the blocks that are filled and written.
 final class DiskTier: Sendable {
     /// An entry's block and its number there. Keys of one hash are taken for one: the younger replaces the
     /// older, and a record of either forgets both; reading compares the keys.
