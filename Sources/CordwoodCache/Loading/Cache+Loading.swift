@@ -79,9 +79,10 @@ extension Cache {
                 .tooManyLoads, "expected at most \(configuration.maximumLoads) loads at once")
             return finish(flight, key, .failure(error), began: clock.now())
         }
+        // With the time until a thread has it: a load that is begun too late is one that readers wait for.
+        let began = clock.now()
         keep(
             Task {
-                let began = clock.now()
                 let result: Result<Value?, any Error>
                 do { result = .success(try await loading(key)) } catch { result = .failure(error) }
                 runningLoads.subtract(1, ordering: .relaxed)

@@ -110,8 +110,9 @@ struct CacheCommand: AsyncParsableCommand {
         line["loads_per_expiry"] = .number(
             Double(alone.loads - 1) / Double(max(1, alone.expirations)))
         line["early_renewals"] = .integer(early.loads - 1)
+        // Readers wait where the value was found to be over before its renewal came.
         line["renewals_nobody_waited_for_percent"] = .number(
-            100 * Double(early.refreshes) / Double(max(1, early.loads - 1)))
+            100 - 100 * Double(early.expirations) / Double(max(1, early.loads - 1)))
         return line
     }
 
@@ -131,7 +132,7 @@ struct CacheCommand: AsyncParsableCommand {
                             try await Task.sleep(for: .milliseconds(5))
                             return 1
                         }
-                        try await Task.sleep(for: .milliseconds(5))
+                        try await Task.sleep(for: .milliseconds(20))
                     }
                 }
             }
