@@ -69,7 +69,7 @@ public struct DiskTierConfiguration: Sendable, Hashable {
                     "\(name): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
             }
         }
-        try check("blockBytes", blockBytes, TierBlock.minimumBytes...TierBlock.maximumBytes)
+        try check("blockBytes", blockBytes, TierBlock.minimumBytes...TierBlock.maximumEntryBytes)
         try check("maximumBytes", maximumBytes, 2 * blockBytes...max(2 * blockBytes, 1 << 44))
         try check("maximumEntries", maximumEntries, 1...(1 << 31))
     }

@@ -37,6 +37,8 @@ final class ViewPartition: Sendable {
     private let hash: KeyHash
     private let state: Mutex<State>
     private let applied: Atomic<Int64>
+    /// Whether there is a failure, so that readers take no lock to know that there is none.
+    private let isFailing = Atomic<Bool>(false)
 
     init(_ partition: Partition, topic: String, hash: KeyHash, appliedOffset: Int64) {
         self.partition = partition
@@ -48,7 +50,9 @@ final class ViewPartition: Sendable {
 
     /// Every record before this offset is accounted for.
     var appliedOffset: Int64 { applied.load(ordering: .acquiring) }
-    var failure: DatabaseError? { state.withLock { $0.failure } }
+    var failure: DatabaseError? {
+        isFailing.load(ordering: .acquiring) ? state.withLock { $0.failure } : nil
+    }
     var isEnded: Bool { state.withLock { $0.isEnded } }
     var keyCount: Int { state.withLock { $0.latest.count } }
     var pendingCount: Int { state.withLock { $0.queue.count - $0.queueHead } }
@@ -110,7 +114,11 @@ final class ViewPartition: Sendable {
     }
 
     func fail(_ error: DatabaseError?) {
-        wake { $0.failure = error }
+        if error == nil, !isFailing.load(ordering: .acquiring) { return }
+        wake { state in
+            state.failure = error
+            isFailing.store(error != nil, ordering: .releasing)
+        }
     }
 
     /// Nobody moves it on any more.

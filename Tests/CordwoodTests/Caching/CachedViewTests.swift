@@ -379,7 +379,9 @@ private func open(
         await expectDatabaseError(.log, "damaged") {
             _ = try await topic.cachedView(.init(capacityBytes: 1 << 20))
         }
-        let behind = WriteBehind(group: try await database.consumerGroup("origin")) { _ in }
+        let behind = WriteBehind(group: try await database.consumerGroup("origin")) { record in
+            origin[record.record.key!] = record.record.value
+        }
         let view = try await topic.cachedView(
             .init(capacityBytes: 1 << 20),
             from: .origin({ origin.load($0) }, writingBehind: behind))

@@ -122,7 +122,8 @@ final class DiskTier: Sendable {
             key: key, value: value, partition: UInt32(partition), offset: offset)
         state.withLock { state in
             // What is not yet written is bounded, and an entry must leave room for others.
-            guard state.index[hash] == nil, entry.byteCount <= configuration.maximumBytes / 2,
+            guard state.index[hash] == nil,
+                entry.byteCount <= min(configuration.maximumBytes / 2, TierBlock.maximumEntryBytes),
                 state.filling.byteCount < configuration.blockBytes
             else { return }
             state.index[hash] = Location(

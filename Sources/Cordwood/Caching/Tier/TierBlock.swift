@@ -7,6 +7,8 @@ import CordwoodStorage
 enum TierBlock {
     static let minimumBytes = 4 << 10
     static let maximumBytes = 1 << 30
+    /// A block that is nearly full takes another entry.
+    static let maximumEntryBytes = maximumBytes / 2
     static let headerBytes = 40
     static let entryHeaderBytes = 24
     static let indexEntryBytes = 16
@@ -120,7 +122,10 @@ enum TierBlock {
         guard let header else {
             throw Damage(description: "expected the header of a block of version 1, found another")
         }
-        guard header.indexPosition >= headerBytes, header.byteCount == fileBytes else {
+        guard header.indexPosition >= headerBytes,
+            header.entryCount <= (header.indexPosition - headerBytes) / entryHeaderBytes,
+            header.byteCount == fileBytes
+        else {
             throw Damage(
                 description: "expected \(header.byteCount) bytes, found \(fileBytes)")
         }

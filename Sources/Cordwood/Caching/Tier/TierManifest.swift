@@ -14,6 +14,8 @@ struct TierManifest: Sendable, Equatable {
     }
 
     static let maximumBytes = 1 << 30
+    /// So that the next one never overflows, whatever a file says.
+    static let maximumBlockNumber: UInt64 = 1 << 62
     private static let magic: UInt64 = 0x5254_5745_4956_5743  // "CWVIEWTR"
     private static let version: UInt32 = 1
     private static let positionBytes = 17

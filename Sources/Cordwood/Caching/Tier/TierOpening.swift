@@ -31,7 +31,8 @@ struct TierOpening {
             partitions.merge(await add(block, of: manifest!.identity, files, &state)) { $1 }
         }
         // Names are not used twice, whatever is left of a tier that is not used.
-        let next = max(manifest?.nextBlock ?? 0, found.max().map { $0 &+ 1 } ?? 0)
+        let last = found.filter { $0 < TierManifest.maximumBlockNumber }.max()
+        let next = max(manifest?.nextBlock ?? 0, last.map { $0 + 1 } ?? 0)
         state.filling = DiskTier.Filling(number: next)
         if let manifest { await validate(manifest, ends, partitions, &state) }
         for number in found where !state.blocks.contains(where: { $0.number == number }) {
@@ -54,7 +55,8 @@ struct TierOpening {
         }
         guard manifest.topic == topic.name, manifest.isOfOrigin == isOfOrigin,
             manifest.valueVersion == configuration.version,
-            manifest.positions.count == topic.partitions.count, manifest.nextBlock < .max
+            manifest.positions.count == topic.partitions.count,
+            manifest.nextBlock <= TierManifest.maximumBlockNumber
         else {
             state.note("begins anew: it was of another topic, source or version")
             return nil
