@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "Cordwood",
             dependencies: [
-                "CordwoodStorage", "CordwoodLog", "CordwoodVectors",
+                "CordwoodStorage", "CordwoodLog", "CordwoodVectors", "CordwoodCache",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),
@@ -140,8 +140,8 @@ let package = Package(
         .testTarget(
             name: "CordwoodTests",
             dependencies: [
-                "Cordwood", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
-                "TestSupport",
+                "Cordwood", "CordwoodCache", "CordwoodSimulation", "CordwoodStorage",
+                "CCordwoodChecksum", "TestSupport",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),

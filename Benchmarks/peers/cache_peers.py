@@ -16,6 +16,8 @@ BEGIN, END = "<!-- cache:begin -->", "<!-- cache:end -->"
 
 # What a difference may be, in points: to the same policy, and under LRU.
 TO_S3FIFO, UNDER_LRU = 0.2, 1.5
+# Of the renewals of a key with a thousand readers, those that nobody waited for, in percent.
+RENEWALS = 99
 
 
 def parse() -> argparse.Namespace:
@@ -90,6 +92,11 @@ def problems(results: dict) -> list[str]:
         under = rates["LRU"] - rates["Cordwood"]
         if under > UNDER_LRU:
             found.append(f"{place}: {under:.2f} points under LRU")
+    expiries = results["expiries"]
+    if expiries["loads_per_expiry"] != 1:
+        found.append(f"{expiries['loads_per_expiry']:.2f} loads an expiry")
+    if expiries["renewals_nobody_waited_for_percent"] < RENEWALS:
+        found.append(f"readers waited in more than {100 - RENEWALS} % of expiries")
     return found
 
 
@@ -103,6 +110,7 @@ def render(results: dict) -> str:
         for replay in results["replays"]
     ]
     hits, memory, causal = results["hits"], results["memory"], results["causality"]
+    expiries = results["expiries"]
     speeds = [
         ["hits a second, one thread", spread_of(hits["hits_per_s"])],
         ["hits a second, two threads", spread_of(hits["hits_per_s_two_threads"])],
@@ -110,6 +118,14 @@ def render(results: dict) -> str:
         [
             "bytes an entry beside key and value, of a million",
             number(memory["overhead_bytes_per_entry"]),
+        ],
+        [
+            f"loads an expiry, {expiries['readers']:,} readers, without early refresh",
+            number(expiries["loads_per_expiry"]),
+        ],
+        [
+            "expiries in which no reader waits, with early refresh, in percent",
+            number(expiries["renewals_nobody_waited_for_percent"]),
         ],
     ]
     vectors = [

@@ -4,7 +4,7 @@ extension Cache {
     public func invalidate(_ key: Key) {
         let hash = key.hashValue
         let departures = shards.withShard(hash) { shard in
-            var departures = Departures<Key, Value>()
+            var departures = newDepartures()
             shard.overtake(key)
             if let slot = shard.slab.find(key, UInt32(truncatingIfNeeded: hash)) {
                 shard.invalidate(slot, &departures)
@@ -39,7 +39,7 @@ extension Cache {
     ) {
         for index in 0..<shards.count {
             let departures = shards.withShard(at: index) { shard in
-                var departures = Departures<Key, Value>()
+                var departures = newDepartures()
                 for (key, flight) in shard.flights where flights(key, flight) {
                     flight.isOvertaken = true
                     shard.flights[key] = nil

@@ -23,6 +23,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     @usableFromInline let clock: CacheClock
     let weigher: (@Sendable (Key, Value) -> Int)?
     let reporter: EvictionReporter<Key, Value>?
+    let stamp: (@Sendable () -> UInt64)?
     /// Loads that have not returned.
     let runningLoads = Atomic<Int>(0)
 
@@ -33,16 +34,34 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     ///   - onEviction: told of every value that was evicted or found to be over, in the order of each
     ///     shard, one call after another, in a task of its own. Nothing waits for it.
     /// - Throws: ``CacheError/Code/invalidCapacity`` or ``CacheError/Code/invalidConfiguration``.
-    public init<C: Clock>(
+    public convenience init<C: Clock>(
         _ configuration: CacheConfiguration, clock: C = ContinuousClock(),
         weigher: (@Sendable (Key, Value) -> Int)? = nil,
         onEviction: (@Sendable (Key, Value, EvictionCause) async -> Void)? = nil
+    ) throws(CacheError) where C.Duration == Duration {
+        let hook = onEviction.map { onEviction in
+            { @Sendable (key: Key, value: Value, cause: EvictionCause, _: UInt64) async in
+                await onEviction(key, value, cause)
+            }
+        }
+        try self.init(
+            configuration, clock: clock, weigher: weigher, stamp: nil, onEviction: hook)
+    }
+
+    /// The same, for whoever must know when an entry was evicted: the hook is told what `stamp` said while
+    /// the entry was in the cache for the last time. `stamp` runs under a shard's lock: it reads a number,
+    /// no more.
+    package init<C: Clock>(
+        _ configuration: CacheConfiguration, clock: C,
+        weigher: (@Sendable (Key, Value) -> Int)?, stamp: (@Sendable () -> UInt64)?,
+        onEviction: (@Sendable (Key, Value, EvictionCause, UInt64) async -> Void)?
     ) throws(CacheError) where C.Duration == Duration {
         try configuration.validate()
         self.configuration = configuration
         shards = ShardArray(configuration)
         self.clock = CacheClock(clock)
         self.weigher = weigher
+        self.stamp = stamp
         reporter = onEviction.map {
             EvictionReporter(limit: configuration.maximumPendingEvictions, hook: $0)
         }
@@ -74,7 +93,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         }
         let now = configuration.timeToLive == nil ? 0 : clock.now()
         let departures = shards.withShard(hash) { shard in
-            var departures = Departures<Key, Value>()
+            var departures = newDepartures()
             shard.overtake(key)
             shard.insert(
                 key, value, hash, weight, loadNanoseconds: 0, tags: tags, at: now, &departures)
@@ -109,7 +128,7 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     @usableFromInline func expire(_ key: Key, _ hash: Int) {
         let now = clock.now()
         let departures = shards.withShard(hash) { shard in
-            var departures = Departures<Key, Value>()
+            var departures = newDepartures()
             shard.expire(key, hash, at: now, &departures)
             return departures
         }
@@ -134,6 +153,26 @@ public final class Cache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     /// Reports what was evicted; the values are released on return, without a lock.
     @usableFromInline func release(_ departures: Departures<Key, Value>) {
-        if !departures.evicted.isEmpty { reporter?.report(departures.evicted) }
+        if !departures.evicted.isEmpty { reporter?.report(departures) }
+    }
+
+    /// Where what leaves a shard is put. Called under its lock.
+    @usableFromInline func newDepartures() -> Departures<Key, Value> {
+        Departures(stamp: stamp?() ?? 0)
+    }
+
+    /// Every value that is cached, shard after shard, with its key. O(entries), under the locks.
+    package func visit(_ body: (Key, Value) -> Void) {
+        for index in 0..<shards.count {
+            let values = shards.withShard(at: index) { shard in
+                var values: [(Key, Value)] = []
+                shard.slab.visit { slot, key in
+                    if let value = shard.slab.entries[slot].value { values.append((key, value)) }
+                }
+                return values
+            }
+            // The caller's code runs without a lock.
+            for (key, value) in values { body(key, value) }
+        }
     }
 }

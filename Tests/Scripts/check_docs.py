@@ -34,12 +34,15 @@ NOT_IN_CI = {
     "help": "prints the list of jobs",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Documents with an example, and the test that it is taken from.
+# Documents with examples, and the tests that they are taken from, in their order.
 EXAMPLES = {
-    "README.md": "Tests/CordwoodFaultTests/ExampleTests.swift",
-    "docs/simulation.md": "Tests/CordwoodSimulationTests/ExampleTests.swift",
-    "docs/causality.md": "Tests/CordwoodCausalityTests/ExampleTests.swift",
-    "docs/caching.md": "Tests/CordwoodCacheTests/ExampleTests.swift",
+    "README.md": ["Tests/CordwoodFaultTests/ExampleTests.swift"],
+    "docs/simulation.md": ["Tests/CordwoodSimulationTests/ExampleTests.swift"],
+    "docs/causality.md": ["Tests/CordwoodCausalityTests/ExampleTests.swift"],
+    "docs/caching.md": [
+        "Tests/CordwoodCacheTests/ExampleTests.swift",
+        "Tests/CordwoodTests/Caching/ExampleTests.swift",
+    ],
 }
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -82,15 +85,17 @@ def broken_jobs(document, jobs, ci):
 
 
 def wrong_example(document):
-    source = EXAMPLES.get(str(document.relative_to(ROOT)))
-    if not source:
-        return
-    test = re.search(r"// example:begin\n(.*?)\n *// example:end", (ROOT / source).read_text(), re.DOTALL)
-    shown = re.search(
+    sources = EXAMPLES.get(str(document.relative_to(ROOT)), [])
+    shown = re.findall(
         r"<!-- example:begin -->\n```swift\n(.*?)\n```\n<!-- example:end -->", document.read_text(),
         re.DOTALL)
-    if not test or not shown or textwrap.dedent(test[1]) != shown[1]:
-        yield f"its example is not that of {source}"
+    if len(shown) != len(sources):
+        yield f"expected {len(sources)} examples, found {len(shown)}"
+    for source, example in zip(sources, shown):
+        test = re.search(
+            r"// example:begin\n(.*?)\n *// example:end", (ROOT / source).read_text(), re.DOTALL)
+        if not test or textwrap.dedent(test[1]) != example:
+            yield f"its example is not that of {source}"
 
 
 def code(document):

@@ -16,7 +16,7 @@ final class ViewStore: Sendable {
         }
         let isFree = open.withLock { $0.insert(name).inserted }
         guard isFree else {
-            throw DatabaseError(.viewInUse, "another fold has the snapshots \(name)")
+            throw DatabaseError(.viewInUse, "another fold or view has the name \(name)")
         }
         return ViewClaim(name: name, store: self)
     }
@@ -29,6 +29,12 @@ final class ViewStore: Sendable {
             throw DatabaseError(error, "view \(claim.name)")
         }
     }
+
+    /// The files of a cached view's disk tier.
+    func tierFiles(_ claim: ViewClaim) -> any TierFiles { files.tier(claim.name) }
+
+    /// Where tasks run that work for a view; nil for Swift's pool.
+    var ownTasksExecutor: (any TaskExecutor)? { files.ownTasksExecutor }
 
     /// Puts a file in the place of the old one, atomically; durable when it returns.
     func replace(_ claim: ViewClaim, with bytes: MemoryBlock) async throws(StorageError) {
@@ -53,6 +59,9 @@ final class ViewClaim: Sendable {
 protocol ViewFiles: Sendable {
     func read(_ name: String) async throws(StorageError) -> MemoryBlock?
     func replace(_ name: String, with bytes: MemoryBlock) async throws(StorageError)
+    /// Of a name that was checked.
+    func tier(_ name: String) -> any TierFiles
+    var ownTasksExecutor: (any TaskExecutor)? { get }
 }
 
 /// `views/NAME/snapshot` on a storage.
@@ -84,4 +93,8 @@ struct StorageViewFiles<S: Storage>: ViewFiles {
         try await storage.replaceFile(try folder.appending("snapshot"), with: bytes)
         for directory in [folder.parent, .root] { try await storage.syncDirectory(directory) }
     }
+
+    func tier(_ name: String) -> any TierFiles { StorageTierFiles(storage: storage, name: name) }
+
+    var ownTasksExecutor: (any TaskExecutor)? { storage.ownTasksExecutor }
 }

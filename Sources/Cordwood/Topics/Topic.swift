@@ -24,6 +24,9 @@ public final class Topic: Sendable {
     /// The partition of that number. Traps outside `0..<configuration.partitions`.
     public subscript(_ partition: Int) -> Partition { partitions[partition] }
 
+    /// The number of the partition that records with this key are appended to.
+    public func partition(of key: [UInt8]) -> Int { partitioner.partition(of: key) }
+
     /// Appends records: one with a key to the partition that murmur2 of the key names, as Kafka
     /// does; those without a key together to one partition, in turn.
     ///

@@ -79,9 +79,10 @@ extension Cache {
                 .tooManyLoads, "expected at most \(configuration.maximumLoads) loads at once")
             return finish(flight, key, .failure(error), began: clock.now())
         }
+        // With the time until a thread has it: a load that is begun too late is one that readers wait for.
+        let began = clock.now()
         keep(
             Task {
-                let began = clock.now()
                 let result: Result<Value?, any Error>
                 do { result = .success(try await loading(key)) } catch { result = .failure(error) }
                 runningLoads.subtract(1, ordering: .relaxed)
@@ -135,7 +136,7 @@ extension Cache {
         let ended = shards.withShard(hash) { shard -> Ending? in
             if flight.isOver { return nil }
             shard.remove(flight, of: key)
-            var departures = Departures<Key, Value>()
+            var departures = newDepartures()
             switch result {
             case .failure: shard.statistics.loadFailures += 1
             case .success where flight.isOvertaken: shard.statistics.refusedFills += 1

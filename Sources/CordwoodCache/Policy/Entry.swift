@@ -41,6 +41,8 @@ public enum EvictionCause: Sendable, Hashable {
     /// Absences are not listed.
     @usableFromInline var evicted: [(key: Key, value: Value, cause: EvictionCause)] = []
     @usableFromInline var others: [Entry<Key, Value>] = []
+    /// What the cache's stamp said under the lock, before anything left.
+    @usableFromInline let stamp: UInt64
 
-    @inlinable init() {}
+    @inlinable init(stamp: UInt64) { self.stamp = stamp }
 }

@@ -3,10 +3,10 @@
 /// Keyed, so that nobody who chooses record keys can make two of them collide without knowing the
 /// 16 random bytes that each pass draws; 128 bits, because ``CompactionMap`` tells keys apart by
 /// their hashes alone. J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", 2012.
-struct KeyHash {
-    struct Value: Equatable {
-        var low: UInt64
-        var high: UInt64
+package struct KeyHash: Sendable {
+    package struct Value: Hashable, Sendable {
+        package var low: UInt64
+        package var high: UInt64
     }
 
     private let v0: UInt64
@@ -23,12 +23,12 @@ struct KeyHash {
     }
 
     /// A hash under a key drawn from `random`.
-    init(using random: inout some RandomNumberGenerator) {
+    package init(using random: inout some RandomNumberGenerator) {
         self.init(random.next(), random.next())
     }
 
     /// O(bytes).
-    func hash(_ bytes: UnsafeRawBufferPointer) -> Value {
+    package func hash(_ bytes: UnsafeRawBufferPointer) -> Value {
         var state = State(v0: v0, v1: v1, v2: v2, v3: v3)
         var position = 0
         while position + 8 <= bytes.count {

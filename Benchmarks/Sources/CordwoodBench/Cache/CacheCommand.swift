@@ -38,6 +38,7 @@ struct CacheCommand: AsyncParsableCommand {
             for size in CacheTrace.sizes { try replay(trace, size).print() }
         }
         try await measureHits().print()
+        try await measureExpiries().print()
     }
 
     private func cache(of capacity: Int) throws -> Cache<UInt64, UInt64> {
@@ -94,6 +95,50 @@ struct CacheCommand: AsyncParsableCommand {
         line["hits_per_s_two_threads"] = Samples(two.dropFirst()).json
         line["two_threads_to_one"] = Samples(zip(two, one).dropFirst().map { $0 / $1 }).json
         return line
+    }
+
+    /// What 1,000 readers of one key cost its origin when the key's time is over, again and again: loads an
+    /// expiry with single flight alone, and the expiries in which nobody waits with early refresh.
+    private func measureExpiries() async throws -> JSONLine {
+        let alone = try await readThroughExpiries(earlyRefresh: 0)
+        let early = try await readThroughExpiries(earlyRefresh: 1)
+        var line = JSONLine()
+        line["measure"] = .string("expiries")
+        line["readers"] = .integer(Self.readers)
+        line["expiries"] = .integer(alone.expirations)
+        // The first load had no expiry before it.
+        line["loads_per_expiry"] = .number(
+            Double(alone.loads - 1) / Double(max(1, alone.expirations)))
+        line["early_renewals"] = .integer(early.loads - 1)
+        // Readers wait where the value was found to be over before its renewal came.
+        line["renewals_nobody_waited_for_percent"] = .number(
+            100 - 100 * Double(early.expirations) / Double(max(1, early.loads - 1)))
+        return line
+    }
+
+    private static let readers = 1_000
+
+    private func readThroughExpiries(earlyRefresh: Double) async throws -> CacheStatistics {
+        var configuration = CacheConfiguration(capacity: 100)
+        configuration.timeToLive = .milliseconds(100)
+        configuration.earlyRefresh = earlyRefresh
+        let cache = try Cache<Int, Int>(configuration)
+        let end = ContinuousClock.now + .seconds(10)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for _ in 0..<Self.readers {
+                tasks.addTask {
+                    while ContinuousClock.now < end {
+                        _ = try await cache.value(for: 1) { _ in
+                            try await Task.sleep(for: .milliseconds(5))
+                            return 1
+                        }
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                }
+            }
+            try await tasks.waitForAll()
+        }
+        return cache.statistics
     }
 
     @concurrent private static func lookAside(
