@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "Cordwood",
             dependencies: [
-                "CordwoodStorage", "CordwoodLog", "CordwoodVectors",
+                "CordwoodStorage", "CordwoodLog", "CordwoodVectors", "CordwoodCausality",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),
@@ -140,8 +140,8 @@ let package = Package(
         .testTarget(
             name: "CordwoodTests",
             dependencies: [
-                "Cordwood", "CordwoodSimulation", "CordwoodStorage", "CCordwoodChecksum",
-                "TestSupport",
+                "Cordwood", "CordwoodCausality", "CordwoodSimulation", "CordwoodStorage",
+                "CCordwoodChecksum", "TestSupport",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),
@@ -164,9 +164,8 @@ let package = Package(
 // What reads bytes: fed with random ones by libFuzzer, which has the only `main` (`make fuzz` sets this),
 // and else with the inputs that are kept.
 let fuzzed: [Target.Dependency] = [
-    "CCordwoodChecksum", "Cordwood", "CordwoodLog", "CordwoodStorage", "CordwoodVectors",
-    "CordwoodSimulation",
-    "TestSupport",
+    "CCordwoodChecksum", "Cordwood", "CordwoodCausality", "CordwoodLog", "CordwoodStorage",
+    "CordwoodVectors", "CordwoodSimulation", "TestSupport",
 ]
 if Context.environment["CORDWOOD_FUZZING"] != nil {
     package.targets.append(

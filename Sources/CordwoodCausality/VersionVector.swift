@@ -68,8 +68,9 @@ public struct VersionVector: Hashable, Sendable {
         self = kept
     }
 
-    /// Makes the count of `actor` at least `counter`, which is not 0.
-    mutating func raise(_ actor: ActorID, to counter: UInt64) {
+    /// Makes the count of `actor` at least `counter`. O(actors).
+    public mutating func raise(_ actor: ActorID, to counter: UInt64) {
+        guard counter > 0 else { return }
         let found = storage.withUnsafeBytes { Self.position(of: actor, in: $0) }
         if found.isThere {
             storage.withUnsafeMutableBytes { bytes in
