@@ -21,7 +21,8 @@ public struct ActorID: Hashable, Sendable {
 
     /// Sixteen bytes, of two numbers drawn at random.
     public init(random high: UInt64, _ low: UInt64) {
-        bytes = [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+        bytes = [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        }
     }
 
     /// For bytes whose count was checked.

@@ -108,7 +108,8 @@ public struct ExchangeReply: Sendable, Hashable {
         self = try ExchangeMessage.decode(bytes, Self.kind, "batch") {
             reader, topic, actor throws(CausalityError) in
             guard let requester = try reader.actor(), let start = reader.number(Int64.self),
-                start >= 0, let position = reader.position(), let end = reader.number(UInt8.self), end <= 1,
+                start >= 0, let position = reader.position(), let end = reader.number(UInt8.self),
+                end <= 1,
                 let seen = reader.block(), let count = reader.number(UInt32.self),
                 Int(count) <= reader.remaining / 8
             else { return nil }

@@ -38,7 +38,8 @@ struct SharedDraft: Sendable {
     /// Writes a value, or that there is none, in the place of what `context` covers; nil covers all
     /// that is known here. Returns the event's name. One that throws has changed nothing but the clock.
     mutating func write(
-        _ value: [UInt8]?, _ key: [UInt8], replacing context: VersionVector?, over state: SharedState,
+        _ value: [UInt8]?, _ key: [UInt8], replacing context: VersionVector?,
+        over state: SharedState,
         _ resolution: SharedTopicConfiguration.Resolution, now: Int64
     ) throws(DatabaseError) -> Dot {
         guard (1...SharedItem.maximumKeyBytes).contains(key.count) else {

@@ -177,7 +177,9 @@ struct ExchangeModel {
             reply, isGapless: isGapless, over: replicas[index].state, resolution,
             now: replicas[index].clockMilliseconds)
         var pasts = replicas[index].known
-        for item in reply.items { pasts[item.key[0], default: []].formUnion(known[item.key[0]] ?? []) }
+        for item in reply.items {
+            pasts[item.key[0], default: []].formUnion(known[item.key[0]] ?? [])
+        }
         for merge in draft.events {
             note(merge, nil, pasts[merge.key[0]] ?? [], &pasts, draft)
         }

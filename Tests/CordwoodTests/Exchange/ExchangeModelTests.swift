@@ -131,7 +131,9 @@ import Testing
     }
 
     private static func numbers(_ value: [UInt8]) -> Set<Int> {
-        Set(stride(from: 0, to: value.count, by: 2).map { Int(value[$0]) << 8 | Int(value[$0 + 1]) })
+        Set(
+            stride(from: 0, to: value.count, by: 2).map { Int(value[$0]) << 8 | Int(value[$0 + 1]) }
+        )
     }
 
     @Sendable private static func union(_ versions: [SharedVersion]) -> [UInt8]? {
