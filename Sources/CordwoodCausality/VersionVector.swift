@@ -113,7 +113,7 @@ public struct VersionVector: Hashable, Sendable {
         actor.bytes.withUnsafeBytes { id in
             var cursor = EntryCursor(bytes)
             while !cursor.isAtEnd {
-                let order = EntryCursor.order(cursor.id, id)
+                let order = cursor.order(to: id)
                 if order >= 0 { return (cursor.position, order == 0) }
                 cursor.advance()
             }

@@ -135,4 +135,28 @@ import Testing
     func hostileVersionsAreRefused(bytes: [UInt8]) {
         #expect(throws: CausalityError.self) { try SharedContent(decoding: bytes) }
     }
+
+    /// A position of another opening says nothing: the log may be another one.
+    @Test func positionsOfAnotherOpeningDoNotCount() throws {
+        func reply(_ opening: UInt64, from start: Int64) throws -> ExchangeReply {
+            let (_, reply) = try Self.samples()
+            return ExchangeReply(
+                topic: reply.topic, actor: reply.actor, requester: reply.requester, start: start,
+                position: ExchangePosition(opening: opening, offset: start + 3), isEnd: true,
+                seen: reply.seen, items: [])
+        }
+        var positions = PeerPositions()
+        #expect(try !positions.isGapless(reply(5, from: 1)))
+        try positions.advance(past: reply(5, from: 0))
+        try positions.advance(past: reply(5, from: 3))
+        #expect(try positions.isGapless(reply(5, from: 6)))
+        #expect(try !positions.isGapless(reply(5, from: 7)))
+        #expect(try !positions.isGapless(reply(6, from: 1)))
+        #expect(try positions.isGapless(reply(6, from: 0)))
+        // A late repetition does not go back; another opening begins anew.
+        try positions.advance(past: reply(5, from: 1))
+        #expect(try positions[reply(5, from: 0).actor].offset == 6)
+        try positions.advance(past: reply(6, from: 0))
+        #expect(try positions[reply(6, from: 0).actor].offset == 3)
+    }
 }

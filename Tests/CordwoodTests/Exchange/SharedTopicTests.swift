@@ -105,6 +105,23 @@ import Testing
         try await there.close()
     }
 
+    /// Written in the same millisecond: the actor decides, and so everywhere the same one.
+    @Test func aTieIsDecidedByTheActor() async throws {
+        let (_, here, topic) = try await open(1)
+        let (_, there, other) = try await open(2)
+        let dots = [try await topic.put([1], forKey: ann), try await other.put([2], forKey: ann)]
+        try await here.exchange(with: there)
+        let versions = await topic.get(ann).siblings
+        #expect(Set(versions.map(\.timestamp)).count == 1)
+        #expect(versions.last?.dot == dots.max())
+        #expect(SharedVersion.precedes(versions[0], versions[1]))
+        #expect(!SharedVersion.precedes(versions[1], versions[0]))
+        #expect(await other.get(ann) == topic.get(ann))
+        #expect(await topic.get(ann).values == [[dots.max() == dots[0] ? 1 : 2]])
+        try await here.close()
+        try await there.close()
+    }
+
     @Test func writesThatComeTogetherShareSyncs() async throws {
         let (storage, database, topic) = try await open(1)
         let before = storage.counts
