@@ -15,6 +15,9 @@ extension Database {
         _ name: String, _ configuration: SharedTopicConfiguration = .init()
     ) async throws(DatabaseError) -> SharedTopic {
         try checkOpen()
+        guard !name.isEmpty else {
+            throw DatabaseError(.invalidName, "shared topic: expected a name, found none")
+        }
         let topic = try await services.sharedTopic(name, configuration)
         let (open, asked) = (topic.configuration.resolution.name, configuration.resolution.name)
         guard open == asked else {

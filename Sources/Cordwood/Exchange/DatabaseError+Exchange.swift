@@ -5,8 +5,11 @@ extension DatabaseError.Code {
     public static let invalidKey = Self(description: "invalid key")
     /// A value, or what a merge made, that is larger than a shared topic takes; nothing was written.
     public static let valueTooLarge = Self(description: "value too large")
-    /// A write that would leave too many siblings: it replaces none of them. Nothing was written.
+    /// A write that would leave more than 64 siblings since it replaces none of them, or an exchange
+    /// that would leave more than 1,024. Nothing was written.
     public static let tooManySiblings = Self(description: "too many siblings")
+    /// More databases than a shared topic takes: 1,024. Nothing was written.
+    public static let tooManyActors = Self(description: "too many actors")
     /// A context with events that this database has not seen; nothing was written. Exchange first.
     public static let unknownContext = Self(description: "unknown context")
     /// A message of an exchange that does not parse, or is for another topic; nothing was applied.

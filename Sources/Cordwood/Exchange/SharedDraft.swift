@@ -66,7 +66,7 @@ struct SharedDraft: Sendable {
                     "expected a write that leaves at most \(Self.maximumSiblings) siblings, found "
                         + "\(register.siblings.count)")
             }
-            set(key, register)
+            try set(key, register)
             return dot
         } catch {
             seen = oldSeen
@@ -99,10 +99,11 @@ struct SharedDraft: Sendable {
             var register = old
             register.merge(item.register)
             try settle(&register, item.key, resolution, now: now)
-            if register != old { set(item.key, register) }
+            if register != old { try set(item.key, register) }
         }
         let known = seen
         if isGapless { seen.merge(reply.seen) }
+        try Self.checkActors(seen)
         if seen != known { identity = SharedIdentity(actor: actor, seen: seen) }
     }
 
@@ -112,8 +113,27 @@ struct SharedDraft: Sendable {
         registers[key] ?? state.register(key)
     }
 
-    private mutating func set(_ key: [UInt8], _ register: SharedRegister) {
+    /// Nothing is written that could not be read again.
+    private mutating func set(
+        _ key: [UInt8], _ register: SharedRegister
+    ) throws(DatabaseError) {
+        let siblings = register.siblings.count
+        guard siblings <= SharedRegister.limits.values else {
+            throw DatabaseError(
+                .tooManySiblings,
+                "expected at most \(SharedRegister.limits.values) siblings, found \(siblings)")
+        }
+        try Self.checkActors(register.context)
         if registers.updateValue(register, forKey: key) == nil { order.append(key) }
+    }
+
+    private static func checkActors(_ vector: VersionVector) throws(DatabaseError) {
+        guard vector.actorCount <= SharedRegister.limits.actors else {
+            throw DatabaseError(
+                .tooManyActors,
+                "expected at most \(SharedRegister.limits.actors) actors, found "
+                    + "\(vector.actorCount)")
+        }
     }
 
     private mutating func add(

@@ -79,7 +79,8 @@ extension SharedTopic {
     ///
     /// - Throws: with nothing applied, ``DatabaseError/Code/sameActor``,
     ///   ``DatabaseError/Code/actorReused``, ``DatabaseError/Code/clockAhead``,
-    ///   ``DatabaseError/Code/clockWentBack``, ``DatabaseError/Code/valueTooLarge`` of a merge, and
+    ///   ``DatabaseError/Code/clockWentBack``, ``DatabaseError/Code/valueTooLarge`` of a merge,
+    ///   ``DatabaseError/Code/tooManySiblings``, ``DatabaseError/Code/tooManyActors``, and
     ///   ``DatabaseError/Code/malformedMessage`` for an answer about another topic or to another
     ///   database; and what the log says.
     @discardableResult

@@ -140,13 +140,13 @@ public actor SharedTopic {
         waiting.append(write)
         while true {
             // Whoever has the turn writes for all that wait.
-            await turns.withLock { if write.result == nil { await self.commit() } }
+            await turns.withLock { if write.result == nil { await self.commit(for: write) } }
             if let result = write.result { return try result.get() }
         }
     }
 
     /// Decides the writes that wait and appends what comes of them. The caller has the turn.
-    private func commit() async {
+    private func commit(for leader: Write) async {
         let writes = Array(waiting.prefix(Self.maximumWrites))
         waiting.removeFirst(writes.count)
         do throws(DatabaseError) {
@@ -164,7 +164,14 @@ public actor SharedTopic {
             try await append(draft)
             for (write, dot) in decided { write.result = .success(dot) }
         } catch {
-            for write in writes where write.result == nil { write.result = .failure(error) }
+            let undecided = writes.filter { $0.result == nil }
+            guard error.code == .cancelled else {
+                for write in undecided { write.result = .failure(error) }
+                return
+            }
+            // Nothing was written, and only the task that has the turn was cancelled.
+            leader.result = .failure(error)
+            waiting = undecided.filter { $0 !== leader } + waiting
         }
     }
 

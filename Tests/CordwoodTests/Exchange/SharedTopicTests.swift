@@ -165,6 +165,40 @@ import Testing
         try await database.close()
     }
 
+    /// What could not be read again is not written: peers that each have their thousand actors.
+    @Test func tooManyActorsAreRefused() async throws {
+        let (storage, database, topic) = try await open(1)
+        await expectDatabaseError(.invalidName) { _ = try await database.sharedTopic("") }
+        func reply(_ actors: Range<UInt64>, _ item: Bool) async throws -> ExchangeReply {
+            var vector = VersionVector()
+            for number in actors { vector.raise(ActorID(random: 1, number), to: 1) }
+            var register = SharedRegister()
+            try register.write(
+                SharedContent(timestamp: HybridTimestamp(rawValue: 1), value: [1]),
+                at: Dot(actor: ActorID(random: 1, actors.lowerBound), counter: 2),
+                replacing: vector)
+            return ExchangeReply(
+                topic: "cart", actor: ActorID(random: 1, actors.lowerBound),
+                requester: await topic.actor, start: 0, position: .start, isEnd: true,
+                seen: item ? VersionVector() : vector,
+                items: item ? [SharedItem(key: ann, register: register)] : [])
+        }
+        for item in [true, false] {
+            try await topic.apply(reply(0..<1000, item))
+            let (bytes, seen) = (await topic.canonicalBytes(), await topic.seen)
+            await expectDatabaseError(.tooManyActors, "1024") {
+                try await topic.apply(reply(1000..<2000, item))
+            }
+            #expect(await topic.canonicalBytes() == bytes)
+            #expect(await topic.seen == seen)
+        }
+        let bytes = await topic.canonicalBytes()
+        try await database.close()
+        let again = try await Database.open(on: storage)
+        #expect(try await again.sharedTopic("cart").canonicalBytes() == bytes)
+        try await again.close()
+    }
+
     @Test func aCopyIsRefusedUntilItHasANameOfItsOwn() async throws {
         // The same seed: the same actor, as a copied folder has.
         let (_, here, topic) = try await open(1)
