@@ -86,6 +86,7 @@ let package = Package(
             name: "Cordwood",
             dependencies: [
                 "CordwoodStorage", "CordwoodLog", "CordwoodVectors", "CordwoodCache",
+                "CordwoodCausality",
                 .product(
                     name: "Logging", package: "swift-log",
                     condition: .when(traits: ["Observability"])),
@@ -140,7 +141,8 @@ let package = Package(
         .testTarget(
             name: "CordwoodTests",
             dependencies: [
-                "Cordwood", "CordwoodCache", "CordwoodSimulation", "CordwoodStorage",
+                "Cordwood", "CordwoodCache", "CordwoodCausality", "CordwoodSimulation",
+                "CordwoodStorage",
                 "CCordwoodChecksum", "TestSupport",
                 .product(
                     name: "Logging", package: "swift-log",
@@ -164,9 +166,8 @@ let package = Package(
 // What reads bytes: fed with random ones by libFuzzer, which has the only `main` (`make fuzz` sets this),
 // and else with the inputs that are kept.
 let fuzzed: [Target.Dependency] = [
-    "CCordwoodChecksum", "Cordwood", "CordwoodLog", "CordwoodStorage", "CordwoodVectors",
-    "CordwoodSimulation",
-    "TestSupport",
+    "CCordwoodChecksum", "Cordwood", "CordwoodCausality", "CordwoodLog", "CordwoodStorage",
+    "CordwoodVectors", "CordwoodSimulation", "TestSupport",
 ]
 if Context.environment["CORDWOOD_FUZZING"] != nil {
     package.targets.append(

@@ -115,6 +115,8 @@ public final class Database: Sendable {
 protocol DatabaseRegistry: Sendable {
     var clock: any WallClock { get }
     var ownTasksExecutor: (any TaskExecutor)? { get }
+    /// A number at random, not 0.
+    func randomIdentity() -> UInt64
     var recovery: RecoveryReport { get }
     var topicNames: [String] { get }
     var collectionNames: [String] { get }

@@ -48,6 +48,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     nonisolated var clock: any WallClock { storage.clock }
+    nonisolated func randomIdentity() -> UInt64 { storage.randomIdentity() }
     nonisolated var ownTasksExecutor: (any TaskExecutor)? { storage.ownTasksExecutor }
     nonisolated var topicNames: [String] { published.withLock { $0.topicNames } }
     nonisolated var collectionNames: [String] { published.withLock { $0.collectionNames } }

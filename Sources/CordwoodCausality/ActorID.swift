@@ -19,6 +19,12 @@ public struct ActorID: Hashable, Sendable {
     /// The UTF-8 of `name`.
     public init(_ name: String) throws(CausalityError) { try self.init(name.utf8) }
 
+    /// Sixteen bytes, of two numbers drawn at random.
+    public init(random high: UInt64, _ low: UInt64) {
+        bytes = [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        }
+    }
+
     /// For bytes whose count was checked.
     init(checked bytes: [UInt8]) { self.bytes = bytes }
 

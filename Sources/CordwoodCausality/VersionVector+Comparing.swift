@@ -47,12 +47,18 @@ extension VersionVector {
 
     /// Adds the events of `other`: the least vector that contains both. Associative, commutative and
     /// idempotent. O(actors of both); allocates only where `other` has an actor that is not here, or
-    /// where the bytes are shared with a copy.
+    /// events that are not while the bytes are shared with a copy, and then once.
     public mutating func merge(_ other: VersionVector) {
-        if storage.isEmpty {
+        guard !storage.isEmpty else {
             storage = other.storage
-        } else if !raiseCounters(other) {
-            storage = Self.union(storage, other.storage)
+            return
+        }
+        let (missingBytes, isBehind) = lack(of: other)
+        if missingBytes > 0 {
+            storage = Self.union(
+                storage, other.storage, byteCount: storage.count + missingBytes)
+        } else if isBehind {
+            raiseCounters(other)
         }
     }
 
@@ -63,30 +69,56 @@ extension VersionVector {
         return result
     }
 
-    /// Raises the counters of actors that both have; returns false on the first that is not here.
-    private mutating func raiseCounters(_ other: VersionVector) -> Bool {
+    /// How many bytes the entries of `other` take whose actors are not here, and whether it has more
+    /// events of an actor that is.
+    private func lack(of other: VersionVector) -> (missingBytes: Int, isBehind: Bool) {
+        storage.withUnsafeBytes { mine in
+            other.storage.withUnsafeBytes { theirs in
+                var a = EntryCursor(mine)
+                var b = EntryCursor(theirs)
+                var missingBytes = 0
+                var isBehind = false
+                // Each round passes an entry of one of the two.
+                while !b.isAtEnd {
+                    let order = a.isAtEnd ? 1 : a.order(to: b)
+                    if order < 0 {
+                        a.advance()
+                        continue
+                    }
+                    if order == 0 {
+                        if a.counter < b.counter { isBehind = true }
+                        a.advance()
+                    } else {
+                        missingBytes += b.byteCount
+                    }
+                    b.advance()
+                }
+                return (missingBytes, isBehind)
+            }
+        }
+    }
+
+    /// Raises the counters to those of `other`, whose actors are all here.
+    private mutating func raiseCounters(_ other: VersionVector) {
         storage.withUnsafeMutableBytes { mine in
             other.storage.withUnsafeBytes { theirs in
                 var a = EntryCursor(UnsafeRawBufferPointer(mine))
                 var b = EntryCursor(theirs)
-                while !b.isAtEnd {
-                    if a.isAtEnd { return false }
-                    let order = a.order(to: b)
-                    if order > 0 { return false }
-                    if order == 0 {
+                while !b.isAtEnd, !a.isAtEnd {
+                    if a.order(to: b) == 0 {
                         a.raise(to: b.counter, in: mine)
                         b.advance()
                     }
                     a.advance()
                 }
-                return true
             }
         }
     }
 
-    private static func union(_ a: [UInt8], _ b: [UInt8]) -> [UInt8] {
+    /// The union of two, which takes so many bytes.
+    private static func union(_ a: [UInt8], _ b: [UInt8], byteCount: Int) -> [UInt8] {
         // Written in place, since appending entries one by one takes three times as long.
-        [UInt8](unsafeUninitializedCapacity: a.count + b.count) { target, count in
+        [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
             let target = UnsafeMutableRawBufferPointer(target)
             a.withUnsafeBytes { first in
                 b.withUnsafeBytes { second in

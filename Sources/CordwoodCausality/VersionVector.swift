@@ -68,8 +68,9 @@ public struct VersionVector: Hashable, Sendable {
         self = kept
     }
 
-    /// Makes the count of `actor` at least `counter`, which is not 0.
-    mutating func raise(_ actor: ActorID, to counter: UInt64) {
+    /// Makes the count of `actor` at least `counter`. O(actors).
+    public mutating func raise(_ actor: ActorID, to counter: UInt64) {
+        guard counter > 0 else { return }
         let found = storage.withUnsafeBytes { Self.position(of: actor, in: $0) }
         if found.isThere {
             storage.withUnsafeMutableBytes { bytes in
@@ -112,7 +113,7 @@ public struct VersionVector: Hashable, Sendable {
         actor.bytes.withUnsafeBytes { id in
             var cursor = EntryCursor(bytes)
             while !cursor.isAtEnd {
-                let order = EntryCursor.order(cursor.id, id)
+                let order = cursor.order(to: id)
                 if order >= 0 { return (cursor.position, order == 0) }
                 cursor.advance()
             }

@@ -12,6 +12,7 @@ struct FuzzTarget: Sendable {
 
     static let all = [
         batch, codec, segment, index, edits, state, vectors, vectorIndex, settings, database,
+        causality,
     ]
 
     /// The one that `CORDWOOD_FUZZ_TARGET` names.

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 seconds=$1
 shift
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(batch codec segment index edits state vectors vector-index settings database)
+((${#targets[@]} > 0)) || targets=(batch codec segment index edits state vectors vector-index settings database causality)
 
 export CORDWOOD_FUZZING=1 SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0
 scratch=.build/fuzzing

@@ -4,6 +4,7 @@
 - Every link in a Markdown file leads to a file, and to a heading of it, that exists.
 - Every `make X` in a document is a job of the Makefile, and CI runs it or has a reason not to.
 - An example between marks is, word for word, what stands between such marks in a test.
+- A program behind a mark that names a file is, word for word, that file.
 - Every command in a ```sh block that names `cordwood` runs, block after block, in an empty folder.
 """
 
@@ -98,6 +99,14 @@ def wrong_example(document):
             yield f"its example is not that of {source}"
 
 
+def wrong_program(document):
+    marked = re.findall(r"<!-- program: (\S+) -->\n```swift\n(.*?)^```$", document.read_text(),
+                        re.MULTILINE | re.DOTALL)
+    for source, shown in marked:
+        if not (ROOT / source).exists() or (ROOT / source).read_text() != shown:
+            yield f"its program is not {source}"
+
+
 def code(document):
     """What stands in fences and in backquotes: prose may make do with words."""
     text = document.read_text()
@@ -134,7 +143,8 @@ def main():
     problems = []
     for document in documents():
         found = [*broken_links(document), *broken_jobs(document, jobs, ci),
-                 *wrong_example(document), *run_blocks(document, command)]
+                 *wrong_example(document), *wrong_program(document),
+                 *run_blocks(document, command)]
         problems += [f"{document.relative_to(ROOT)}: {problem}" for problem in found]
     print("\n".join(problems) or f"{len(documents())} documents: links resolve, jobs exist")
     return 1 if problems else 0

@@ -53,3 +53,17 @@ for balance in 7 14; do
     fi
 done
 echo "The example of transactions builds, runs, and goes on where it ended."
+
+# The example of two databases that both take writes: it prints what docs/causality.md says.
+cp -R "$root/Examples/ShoppingCart" "$work/cart"
+cd "$work/cart"
+swift build --quiet --scratch-path "$work/quickstart/.build"
+cart=$(swift build --show-bin-path --scratch-path "$work/quickstart/.build")/ShoppingCart
+found=$("$cart")
+expected=$(awk '/^<!-- output: Examples\/ShoppingCart -->$/ { wanted = 1 }
+    /^```$/ { if (inside) exit } inside; wanted && /^```text$/ { inside = 1 }' "$root/docs/causality.md")
+if [[ -z $expected || $found != "$expected" ]]; then
+    printf 'Expected the example to print\n%s\nfound\n%s\n' "$expected" "$found" >&2
+    exit 1
+fi
+echo "The example of a shopping cart builds, runs, and prints what the document says."

@@ -5,6 +5,7 @@ actor DatabaseServices {
     private let registry: any DatabaseRegistry
     private var groups: Task<Result<GroupCoordinator, DatabaseError>, Never>?
     private var transactions: Task<Result<TransactionCoordinator, DatabaseError>, Never>?
+    private var shared: [String: Task<Result<SharedTopic, DatabaseError>, Never>] = [:]
     /// Why the transactions could not be opened the last time.
     private var transactionsFailure: DatabaseError?
 
@@ -117,6 +118,39 @@ actor DatabaseServices {
             }
         }
         return try result.get()
+    }
+
+    /// The shared topic of that name, of which there is one: it decides every write. The first call
+    /// folds its log.
+    func sharedTopic(
+        _ name: String, _ configuration: SharedTopicConfiguration
+    ) async throws(DatabaseError) -> SharedTopic {
+        let task =
+            shared[name]
+            ?? Task(executorPreference: registry.ownTasksExecutor) {
+                [registry] () -> Result<SharedTopic, DatabaseError> in
+                do throws(DatabaseError) {
+                    let topic = try await registry.topic(
+                        InternalTopic.shared(name), creating: InternalTopic.sharedConfiguration)
+                    return .success(
+                        try await SharedTopic.open(
+                            topic, name: name, configuration, clock: registry.clock,
+                            drawIdentity: { registry.randomIdentity() }))
+                } catch { return .failure(error) }
+            }
+        shared[name] = task
+        let result = await task.value
+        if case .failure = result, shared[name] == task { shared[name] = nil }
+        return try result.get()
+    }
+
+    /// The shared topics that are open.
+    func openSharedTopics() async -> [SharedTopic] {
+        var topics: [SharedTopic] = []
+        for (_, task) in shared.sorted(by: { $0.key < $1.key }) {
+            if case .success(let topic) = await task.value { topics.append(topic) }
+        }
+        return topics
     }
 
     /// What keeps transactions from being ended.

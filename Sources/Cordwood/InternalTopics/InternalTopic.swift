@@ -22,6 +22,26 @@ enum InternalTopic: String, CaseIterable {
                 + "database's own")
     }
 
+    /// The log of a ``SharedTopic``: its records are written by nobody else, since one that is not of
+    /// its form would take the place of a key's state.
+    static func shared(_ name: String) -> String { "__shared.\(name)" }
+
+    /// What ``shared(_:)`` made it of; nil for other topics.
+    static func sharedName(_ topic: String) -> String? {
+        let prefix = shared("")
+        return topic.hasPrefix(prefix) ? String(topic.dropFirst(prefix.count)) : nil
+    }
+
+    /// Room for the siblings of a key that several databases have written.
+    static var sharedConfiguration: TopicConfiguration {
+        var log = LogConfiguration(
+            segmentBytes: 64 << 20, maxMessageBytes: 32 << 20, tailBytes: 1 << 20)
+        log.cleanupPolicy = .compact
+        // The timestamps that count are the versions' own.
+        log.messageTimestampType = .logAppendTime
+        return TopicConfiguration(partitions: 1, log: log)
+    }
+
     /// One partition: a commit is small, and those of all groups share its syncs.
     static var configuration: TopicConfiguration {
         var log = LogConfiguration(segmentBytes: 16 << 20, tailBytes: 1 << 20)

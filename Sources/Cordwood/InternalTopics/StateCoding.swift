@@ -14,6 +14,8 @@ struct StateWriter {
         number(Int16(text.utf8.count))
         bytes.append(contentsOf: text.utf8)
     }
+
+    mutating func bytes(_ more: [UInt8]) { bytes.append(contentsOf: more) }
 }
 
 /// Reads what ``StateWriter`` wrote, from bytes that nobody vouches for.
@@ -34,6 +36,9 @@ struct StateReader {
         else { return nil }
         return String(validating: bytes, as: UTF8.self)
     }
+
+    /// Valid while the reader's bytes are.
+    mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? { reader.bytes(count) }
 
     /// How many elements an array states; nil where that many of `elementBytes` do not remain.
     mutating func count(elementBytes: Int) -> Int? {

@@ -2,6 +2,7 @@
 enum EncodedKind: UInt8 {
     case versionVector = 0x56
     case dottedVersionVectorSet = 0x44
+    case multiValueRegister = 0x52
 
     static let version: UInt8 = 1
 
@@ -9,6 +10,7 @@ enum EncodedKind: UInt8 {
         switch self {
         case .versionVector: "version vector"
         case .dottedVersionVectorSet: "dotted version vector set"
+        case .multiValueRegister: "multi-value register"
         }
     }
 }
