@@ -1,4 +1,4 @@
-// The whole search of some queries. What of it is hot is `cordwood_code_select`, of each
+// The whole search of some queries. What of it is hot is `cordwood_flat_select`, of each
 // instruction set; few rows get further.
 
 #include "../include/cordwood_flat.h"
@@ -11,8 +11,6 @@ enum {
     COMPARED_AT_ONCE = 16,
     CACHE_LINE = 64,
     PREFETCHED_LINES = 8,
-    /// Where a filter leaves fewer of a block's rows than one in so many, they are gathered.
-    GATHERED_PART = 4,
 };
 
 // MARK: Bounds
@@ -48,45 +46,48 @@ static double code_slack(const cordwood_flat *index, const cordwood_flat_search 
            underflow(index->dimensions);
 }
 
-/// What inner products of floats may be off by beside their codes.
+/// What inner products of floats may be off by, beside what was lost of the row.
 static double product_slack(const cordwood_flat *index, const cordwood_flat_search *search,
                             const cordwood_flat_bounds *block) {
     const double product = search->slack.length * block->length;
-    return search->slack.length * block->error +
-           roundings(index->dimensions) * (product + fabs(index->base)) +
+    return roundings(index->dimensions) * (product + fabs(index->base)) +
            underflow(index->dimensions);
 }
 
-/// A block's rows whose codes are farther than this are farther than `distance`.
-static float code_limit(const cordwood_flat *index, const cordwood_flat_search *search,
-                        const cordwood_flat_bounds *block, float distance) {
-    double limit = code_slack(index, search, block);
+/// A block's rows whose codes are farther than this says are farther than `distance`.
+static cordwood_flat_probe probe(const cordwood_flat *index, const cordwood_flat_search *search,
+                                 const cordwood_flat_bounds *block, float distance) {
+    double limit = code_slack(index, search, block), linear, square = 0;
     if (index->metric == CORDWOOD_L2) {
-        double square =
+        const double least =
             (distance + underflow(index->dimensions)) / (1 - roundings(index->dimensions));
-        double length = sqrt(square) + block->error;
-        limit += length * length;
+        limit += least;
+        linear = 2 * sqrt(least) * block->unit;
+        square = (double)block->unit * block->unit;
     } else {
         limit += distance + product_slack(index, search, block);
+        linear = search->slack.length * block->unit;
     }
-    return nextafterf((float)limit, INFINITY);
+    // For the roundings of the limit itself.
+    limit += 8 * 0x1p-24 * (fabs(limit) + 255 * (linear + 255 * square)) + underflow(1);
+    return (cordwood_flat_probe){&search->codes, (float)limit, (float)linear, (float)square};
 }
 
 /// No row of a block is nearer than `lower`, or farther than `upper`, if its codes are as far as
-/// `distance`.
+/// `distance` and its error is `error`.
 static void row_bounds(const cordwood_flat *index, const cordwood_flat_search *search,
-                       const cordwood_flat_bounds *block, float distance, float *lower,
-                       float *upper) {
+                       const cordwood_flat_bounds *block, float distance, double error,
+                       float *lower, float *upper) {
     const double slack = code_slack(index, search, block);
     double least = distance - slack, most = distance + slack;
     if (index->metric == CORDWOOD_L2) {
         const double part = roundings(index->dimensions), lost = underflow(index->dimensions);
-        least = sqrt(fmax(least, 0)) - block->error;
+        least = sqrt(fmax(least, 0)) - error;
         least = least > 0 ? least * least * (1 - part) - lost : -lost;
-        most = sqrt(most < 0 ? 0 : most) + block->error;
+        most = sqrt(most < 0 ? 0 : most) + error;
         most = most * most * (1 + part) + lost;
     } else {
-        const double off = product_slack(index, search, block);
+        const double off = search->slack.length * error + product_slack(index, search, block);
         least -= off;
         most += off;
     }
@@ -98,7 +99,7 @@ static void row_bounds(const cordwood_flat *index, const cordwood_flat_search *s
 
 /// Makes the query's codes, and says what they have lost.
 static void prepare(const cordwood_flat *index, cordwood_flat_search *search) {
-    const cordwood_quantizer *quantizer = index->quantizer;
+    const cordwood_quantizer *quantizer = index->codes.quantizer;
     search->candidate_count = 0;
     if (!quantizer) {
         return;
@@ -218,14 +219,7 @@ typedef struct {
     const cordwood_flat_bounds *bounds;
     /// A bit for each row of the block, or null for all.
     const uint64_t *allowed;
-    /// The rows, where they are so few that they are gathered.
-    uint32_t gathered_count;
-    uint32_t gathered[CORDWOOD_FLAT_BLOCK];
 } row_block;
-
-static bool is_allowed(const row_block *block, uint32_t place) {
-    return !block->allowed || (block->allowed[place / 64] >> place % 64 & 1);
-}
 
 /// Describes the block from row `first` on; returns whether it has a row that is allowed.
 static bool describe(const cordwood_flat *index, const uint64_t *allowed, uint32_t first,
@@ -233,9 +227,9 @@ static bool describe(const cordwood_flat *index, const uint64_t *allowed, uint32
     const uint32_t left = index->count - first;
     block->first = first;
     block->count = left < CORDWOOD_FLAT_BLOCK ? left : CORDWOOD_FLAT_BLOCK;
-    block->bounds = index->bounds ? &index->bounds[first / CORDWOOD_FLAT_BLOCK] : NULL;
+    block->bounds =
+        index->codes.quantizer ? &index->codes.bounds[first / CORDWOOD_FLAT_BLOCK] : NULL;
     block->allowed = allowed ? allowed + first / 64 : NULL;
-    block->gathered_count = 0;
     if (!allowed) {
         return true;
     }
@@ -245,11 +239,6 @@ static bool describe(const cordwood_flat *index, const uint64_t *allowed, uint32
     }
     if (count == block->count) {
         block->allowed = NULL;
-    } else if (count < block->count / GATHERED_PART || !index->quantizer) {
-        for (uint32_t place = 0; place < block->count; place++) {
-            block->gathered[block->gathered_count] = place;
-            block->gathered_count += is_allowed(block, place);
-        }
     }
     return count > 0;
 }
@@ -257,59 +246,33 @@ static bool describe(const cordwood_flat *index, const uint64_t *allowed, uint32
 /// Keeps a row whose codes are near enough.
 static void keep(const cordwood_flat *index, const row_block *block, uint32_t place, float distance,
                  cordwood_flat_search *search) {
+    const uint32_t row = block->first + place;
     float lower, upper;
-    row_bounds(index, search, block->bounds, distance, &lower, &upper);
-    search->candidates[search->candidate_count++] =
-        (cordwood_flat_candidate){lower, block->first + place};
+    row_bounds(index, search, block->bounds, distance,
+               (double)block->bounds->unit * index->codes.errors[row], &lower, &upper);
+    search->candidates[search->candidate_count++] = (cordwood_flat_candidate){lower, row};
     if (!(upper > search->upper->threshold)) {
-        cordwood_topk_push(search->upper, upper, block->first + place);
+        cordwood_topk_push(search->upper, upper, row);
     }
 }
 
-static void gather_codes(const cordwood_flat *index, const row_block *block, const uint8_t *codes,
-                         float limit, cordwood_flat_search *search) {
-    const size_t stride = cordwood_code_stride(index->quantizer);
-    const uint8_t *addresses[CORDWOOD_FLAT_BLOCK];
-    float distances[CORDWOOD_FLAT_BLOCK];
-    for (uint32_t i = 0; i < block->gathered_count; i++) {
-        addresses[i] = codes + block->gathered[i] * stride;
-    }
-    cordwood_code_distances(index->quantizer, &search->codes, addresses, block->gathered_count,
-                            distances);
-    for (uint32_t i = 0; i < block->gathered_count; i++) {
-        if (!(distances[i] > limit)) {
-            keep(index, block, block->gathered[i], distances[i], search);
-        }
-    }
-}
-
-/// For up to CORDWOOD_SELECTED_QUERIES searches.
+/// For up to CORDWOOD_FLAT_PROBES searches.
 static void scan_codes(const cordwood_flat *index, const row_block *block,
                        cordwood_flat_search *searches, size_t count) {
-    const uint8_t *codes = index->codes + block->first * cordwood_code_stride(index->quantizer);
-    const cordwood_code_query *queries[CORDWOOD_SELECTED_QUERIES];
-    float limits[CORDWOOD_SELECTED_QUERIES];
+    cordwood_flat_probe probes[CORDWOOD_FLAT_PROBES];
     for (size_t i = 0; i < count; i++) {
         cordwood_flat_search *search = &searches[i];
         if (search->capacity - search->candidate_count < CORDWOOD_FLAT_BLOCK) {
             make_room(index, search);
         }
-        queries[i] = &search->codes;
-        limits[i] = code_limit(index, search, block->bounds, threshold(search));
-        if (block->gathered_count > 0) {
-            gather_codes(index, block, codes, limits[i], search);
-        }
+        probes[i] = probe(index, search, block->bounds, threshold(search));
     }
-    if (block->gathered_count > 0) {
-        return;
-    }
-    cordwood_code_selection selections[CORDWOOD_SELECTED_QUERIES];
-    cordwood_code_select(index->quantizer, queries, limits, count, codes, block->count, selections);
+    cordwood_flat_selection selections[CORDWOOD_FLAT_PROBES];
+    cordwood_flat_select(&index->codes, block->first, block->count, block->allowed, probes, count,
+                         selections);
     for (size_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < selections[i].count; k++) {
-            if (is_allowed(block, selections[i].rows[k])) {
-                keep(index, block, selections[i].rows[k], selections[i].distances[k], &searches[i]);
-            }
+            keep(index, block, selections[i].rows[k], selections[i].distances[k], &searches[i]);
         }
     }
 }
@@ -325,17 +288,21 @@ static void scan_rows(const cordwood_flat *index, const row_block *block,
         search->compared += block->count;
         return;
     }
-    for (uint32_t i = 0; i < block->gathered_count; i += COMPARED_AT_ONCE) {
-        uint32_t rows[COMPARED_AT_ONCE], count = 0;
-        for (; count < COMPARED_AT_ONCE && i + count < block->gathered_count; count++) {
-            rows[count] = block->first + block->gathered[i + count];
+    uint32_t rows[COMPARED_AT_ONCE], count = 0;
+    for (uint32_t place = 0; place < block->count; place++) {
+        rows[count] = block->first + place;
+        count += block->allowed[place / 64] >> place % 64 & 1;
+        if (count == COMPARED_AT_ONCE) {
+            compare(index, search, rows, count);
+            count = 0;
         }
-        compare(index, search, rows, count);
     }
+    compare(index, search, rows, count);
 }
 
 void cordwood_flat_scan(const cordwood_flat *index, const uint64_t *allowed,
                         cordwood_flat_search *searches, size_t count) {
+    const bool has_codes = index->codes.quantizer != NULL;
     for (size_t i = 0; i < count; i++) {
         prepare(index, &searches[i]);
     }
@@ -344,11 +311,10 @@ void cordwood_flat_scan(const cordwood_flat *index, const uint64_t *allowed,
         if (!describe(index, allowed, first, &block)) {
             continue;
         }
-        for (size_t i = 0; i < count; i += CORDWOOD_SELECTED_QUERIES) {
+        for (size_t i = 0; i < count; i += CORDWOOD_FLAT_PROBES) {
             const size_t left = count - i;
-            const size_t some =
-                left < CORDWOOD_SELECTED_QUERIES ? left : (size_t)CORDWOOD_SELECTED_QUERIES;
-            if (index->quantizer) {
+            const size_t some = left < CORDWOOD_FLAT_PROBES ? left : (size_t)CORDWOOD_FLAT_PROBES;
+            if (has_codes) {
                 scan_codes(index, &block, &searches[i], some);
                 continue;
             }
@@ -357,7 +323,7 @@ void cordwood_flat_scan(const cordwood_flat *index, const uint64_t *allowed,
             }
         }
     }
-    for (size_t i = 0; i < count && index->quantizer; i++) {
+    for (size_t i = 0; i < count && has_codes; i++) {
         settle(index, &searches[i]);
     }
 }

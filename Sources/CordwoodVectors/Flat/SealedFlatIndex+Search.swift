@@ -40,7 +40,7 @@ extension SealedFlatIndex {
         let scratch = SealedFlatScratch(
             queries: together, candidates: candidates,
             dimensions: kernel.pointee.dimensions,
-            codeBytes: kernel.pointee.quantizer.map { cordwood_code_query_bytes($0) } ?? 0)
+            codeBytes: kernel.pointee.codes.quantizer.map { cordwood_code_query_bytes($0) } ?? 0)
         batch.withUnsafeBufferPointer { batch in
             for first in stride(from: 0, to: queries, by: together) {
                 let group = first..<min(first + together, queries)
