@@ -4,6 +4,7 @@
 #include "cordwood_kernels.h"
 #include "elements/elements.h"
 #include "f32/f32.h"
+#include "flat/flat.h"
 #include "graph/graph.h"
 #include "pq/pq.h"
 #include "rabitq/rabitq.h"
@@ -17,14 +18,15 @@
 static const struct {
     const cordwood_f32_kernels *f32;
     const cordwood_graph_kernels *graph;
+    const cordwood_flat_kernels *flat;
     const cordwood_element_kernels *elements;
     const cordwood_pq_kernels *pq;
     const cordwood_rabitq_kernels *rabitq;
 } variants[] = {
 #define VARIANT(isa)                                                                               \
     {                                                                                              \
-        &cordwood_f32_##isa, &cordwood_graph_##isa, &cordwood_element_##isa, &cordwood_pq_##isa,   \
-            &cordwood_rabitq_##isa                                                                 \
+        &cordwood_f32_##isa, &cordwood_graph_##isa, &cordwood_flat_##isa, &cordwood_element_##isa, \
+            &cordwood_pq_##isa, &cordwood_rabitq_##isa                                             \
     }
     VARIANT(scalar),
 #if defined(__x86_64__)
@@ -101,6 +103,7 @@ static const cordwood_f32_kernels *f32(void) { return variants[chosen()].f32; }
     }
 
 FAMILY(cordwood_graph_kernels, graph)
+FAMILY(cordwood_flat_kernels, flat)
 FAMILY(cordwood_element_kernels, elements)
 FAMILY(cordwood_pq_kernels, pq)
 FAMILY(cordwood_rabitq_kernels, rabitq)
@@ -147,13 +150,6 @@ void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood
     graph()->distances(quantizer, query, rows, count, distances);
 }
 
-void cordwood_code_select(const cordwood_quantizer *quantizer,
-                          const cordwood_code_query *const *queries, const float *limits,
-                          size_t query_count, const uint8_t *rows, uint32_t count,
-                          cordwood_code_selection *selections) {
-    graph()->select(quantizer, queries, limits, query_count, rows, count, selections);
-}
-
 uint32_t cordwood_graph_search(const cordwood_graph *searched, const cordwood_graph_rows *rows,
                                const cordwood_graph_query *query, uint32_t level, uint32_t ef,
                                uint32_t beam, cordwood_graph_scratch *scratch) {
@@ -176,6 +172,12 @@ void cordwood_graph_propose(const cordwood_graph_build *build, uint32_t first, u
 void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, uint32_t last,
                            cordwood_graph_build_scratch *scratch) {
     graph()->accept(build, first, last, scratch);
+}
+
+void cordwood_flat_select(const cordwood_flat_codes *codes, uint32_t first, uint32_t count,
+                          const uint64_t *allowed, const cordwood_flat_probe *probes,
+                          size_t probe_count, cordwood_flat_selection *selections) {
+    flat()->select(codes, first, count, allowed, probes, probe_count, selections);
 }
 
 static cordwood_f32_query float_query(const cordwood_element_query *query) {
@@ -263,6 +265,10 @@ const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants
 size_t cordwood_graph_variant_count(void) { return VARIANTS; }
 
 const cordwood_graph_kernels *cordwood_graph_variant(size_t index) { return variants[index].graph; }
+
+size_t cordwood_flat_variant_count(void) { return VARIANTS; }
+
+const cordwood_flat_kernels *cordwood_flat_variant(size_t index) { return variants[index].flat; }
 
 size_t cordwood_element_variant_count(void) { return VARIANTS; }
 

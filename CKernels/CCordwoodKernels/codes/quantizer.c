@@ -42,15 +42,6 @@ void cordwood_column_statistics(const float *rows, size_t stride, size_t count, 
     }
 }
 
-/// The code nearest to a component. Comparing before rounding keeps what is far outside from
-/// overflowing, and takes what is not a number for the least.
-static uint32_t code_of(const cordwood_quantizer *quantizer, size_t d, float component) {
-    const float half = (float)(1 << (quantizer->bits - 1));
-    float steps = (component - quantizer->centers[d]) / quantizer->steps[d];
-    float code = (steps > -half ? steps : -half) + half;
-    return (uint32_t)rounded(smaller(code, 2 * half - 1));
-}
-
 void cordwood_encode(const cordwood_quantizer *quantizer, const float *rows, size_t stride,
                      const uint32_t *order, size_t count, uint8_t *codes) {
     const size_t bytes = code_bytes(quantizer), padded = code_count(quantizer);

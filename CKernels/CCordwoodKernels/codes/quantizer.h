@@ -59,6 +59,15 @@ INLINE float sum_of_lanes(const float *lanes) {
     return sums[0];
 }
 
+/// The code nearest to a component. Comparing before rounding keeps what is far outside from
+/// overflowing, and takes what is not a number for the least.
+INLINE uint32_t code_of(const cordwood_quantizer *quantizer, size_t d, float component) {
+    const float half = (float)(1 << (quantizer->bits - 1));
+    float steps = (component - quantizer->centers[d]) / quantizer->steps[d];
+    float code = (steps > -half ? steps : -half) + half;
+    return (uint32_t)rounded(smaller(code, 2 * half - 1));
+}
+
 /// Makes `query` of `values(d)`, the components' part in the products before they are scaled, of
 /// which there are `dimensions`; the others are zeros. `values` is a macro, so that the loops stay
 /// free of calls.

@@ -3,8 +3,6 @@
 #include "build.h"
 #include "graph.h"
 
-#include "../codes/select.h"
-
 static void prepare(const cordwood_quantizer *quantizer, const float *vector, int8_t *room,
                     cordwood_code_query *query) {
     prepare_vector(quantizer, vector, room, query);
@@ -40,6 +38,5 @@ static void code_distances(const cordwood_quantizer *quantizer, const cordwood_c
     }
 }
 
-const cordwood_graph_kernels KERNELS = {SUPPORTED,    prepare,         code_distances,
-                                        select_codes, search,          search_allowed,
-                                        propose,      accept_proposals};
+const cordwood_graph_kernels KERNELS = {SUPPORTED,      prepare, code_distances,  search,
+                                        search_allowed, propose, accept_proposals};

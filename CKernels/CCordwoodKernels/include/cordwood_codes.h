@@ -73,28 +73,6 @@ void cordwood_code_query_prepare(const cordwood_quantizer *quantizer, const floa
 void cordwood_code_distances(const cordwood_quantizer *quantizer, const cordwood_code_query *query,
                              const uint8_t *const *rows, size_t count, float *distances);
 
-enum {
-    /// Rows that are looked through in one call, and queries they are compared with.
-    CORDWOOD_SELECTED_ROWS = 256,
-    CORDWOOD_SELECTED_QUERIES = 4,
-};
-
-/// Some rows, by their numbers, and their distances.
-typedef struct cordwood_code_selection {
-    uint32_t count;
-    uint32_t rows[CORDWOOD_SELECTED_ROWS];
-    float distances[CORDWOOD_SELECTED_ROWS];
-} cordwood_code_selection;
-
-/// Selects for each of a few queries the rows, among `count` of them one behind the other, whose
-/// distance is not greater than the query's limit. One query is bound by memory bandwidth; four
-/// read each row once, and are bound by multiply-adds. A distance is bit for bit that of
-/// `cordwood_code_distances`.
-void cordwood_code_select(const cordwood_quantizer *quantizer,
-                          const cordwood_code_query *const *queries, const float *limits,
-                          size_t query_count, const uint8_t *rows, uint32_t count,
-                          cordwood_code_selection *selections);
-
 #ifdef __cplusplus
 }
 #endif

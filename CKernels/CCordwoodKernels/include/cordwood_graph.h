@@ -266,8 +266,6 @@ typedef struct cordwood_graph_kernels {
     void (*prepare)(const cordwood_quantizer *, const float *, int8_t *, cordwood_code_query *);
     void (*distances)(const cordwood_quantizer *, const cordwood_code_query *,
                       const uint8_t *const *, size_t, float *);
-    void (*select)(const cordwood_quantizer *, const cordwood_code_query *const *, const float *,
-                   size_t, const uint8_t *, uint32_t, cordwood_code_selection *);
     uint32_t (*search)(const cordwood_graph *, const cordwood_graph_rows *,
                        const cordwood_graph_query *, uint32_t, uint32_t, uint32_t,
                        cordwood_graph_scratch *);

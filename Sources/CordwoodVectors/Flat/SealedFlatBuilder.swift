@@ -8,7 +8,7 @@ internal import CordwoodStorage
 /// and with any number of threads. **Threads.** One caller at a time.
 public struct SealedFlatBuilder: ~Copyable {
     /// Vectors after which progress is told: whole blocks.
-    private static let step = 256 * SealedFlatIndex.blockRows
+    private static let step = 256 * SealedFlatCodes.blockRows
 
     public let dimensions: Int
     public let metric: Metric
@@ -64,7 +64,7 @@ public struct SealedFlatBuilder: ~Copyable {
         ) { source.row($0) }
         // Codes are of what distances are computed of.
         if rows.reranking == .f16 { source.replace(byHalves: rows) }
-        var codes: SealedFlatParts.Codes?
+        var codes: SealedFlatCodes?
         if let bits = configuration.codeBits {
             let quantizer = ScalarQuantizer(
                 bits: bits, metric: metric, dimensions: dimensions, rows: source.row(0),
@@ -94,7 +94,7 @@ private struct SealedFlatSource: @unchecked Sendable {
 
     /// Makes the floats what their halves stand for.
     func replace(byHalves rows: ExactRows) {
-        ParallelWork.run(0..<count, chunk: SealedFlatIndex.blockRows, threads: threads) {
+        ParallelWork.run(0..<count, chunk: SealedFlatCodes.blockRows, threads: threads) {
             _, block in
             let halves = rows.bytes.pointer(to: UInt16.self)! + block.lowerBound * stride
             cordwood_f16_decode(
@@ -102,38 +102,37 @@ private struct SealedFlatSource: @unchecked Sendable {
         }
     }
 
-    /// The codes of all rows, and the bounds of each block.
+    /// The codes of all rows.
     func encoded(
         by quantizer: ScalarQuantizer, step: Int, progress: (Int) -> Void
-    ) throws(VectorError) -> SealedFlatParts.Codes {
-        let blockRows = SealedFlatIndex.blockRows
-        let blocks = (count + blockRows - 1) / blockRows
-        let boundBytes = MemoryLayout<cordwood_flat_bounds>.stride
-        let codes = try MappedMemory(byteCount: count * quantizer.stride)
+    ) throws(VectorError) -> SealedFlatCodes {
+        let blockRows = SealedFlatCodes.blockRows
+        let sizes = SealedFlatCodes.Sizes(quantizer, rows: count)
+        let codes = try MappedMemory(byteCount: sizes.codes)
         codes.preferHugePages()
-        let bounds = try MappedMemory(byteCount: blocks * boundBytes)
+        let terms = try MappedMemory(byteCount: sizes.terms)
+        let errors = try MappedMemory(byteCount: sizes.errors)
+        let bounds = try MappedMemory(byteCount: sizes.bounds)
         for first in Swift.stride(from: 0, to: count, by: step) {
             let last = min(first + step, count)
             ParallelWork.run(first..<last, chunk: blockRows, threads: threads) { _, block in
-                let room = codes.bound(
-                    to: UInt8.self, capacity: block.count * quantizer.stride,
-                    at: block.lowerBound * quantizer.stride)
-                block.map { UInt32($0) }.withUnsafeBufferPointer { order in
-                    quantizer.encode(
-                        floats, stride: stride, order: order.baseAddress!, count: block.count,
-                        into: room)
-                }
-                cordwood_flat_measure(
-                    quantizer.kernel, row(block.lowerBound), stride, block.count, room,
-                    bounds.bound(
-                        to: cordwood_flat_bounds.self, capacity: 1,
-                        at: block.lowerBound / blockRows * boundBytes))
+                let before = SealedFlatCodes.Sizes(quantizer, rows: block.lowerBound)
+                let own = SealedFlatCodes.Sizes(quantizer, rows: block.count)
+                cordwood_flat_encode(
+                    quantizer.kernel, row(block.lowerBound), stride, block.count,
+                    codes.bound(to: UInt8.self, capacity: own.codes, at: before.codes),
+                    terms.bound(
+                        to: Float.self, capacity: own.terms / MemoryLayout<Float>.stride,
+                        at: before.terms),
+                    errors.bound(to: UInt8.self, capacity: own.errors, at: before.errors),
+                    bounds.bound(to: cordwood_flat_bounds.self, capacity: 1, at: before.bounds))
             }
             progress(last)
         }
-        return SealedFlatParts.Codes(
-            quantizer: quantizer,
-            rows: MemorySlice(codes.block(count: count * quantizer.stride)),
-            bounds: MemorySlice(bounds.block(count: blocks * boundBytes)))
+        return SealedFlatCodes(
+            quantizer: quantizer, codes: MemorySlice(codes.block(count: sizes.codes)),
+            terms: sizes.terms == 0 ? nil : MemorySlice(terms.block(count: sizes.terms)),
+            errors: MemorySlice(errors.block(count: sizes.errors)),
+            bounds: MemorySlice(bounds.block(count: sizes.bounds)))
     }
 }

@@ -3,7 +3,6 @@ public import CordwoodStorage
 
 extension SealedFlatIndex {
     private static let metaBytes = 16
-    private static let boundNumbers = 4
 
     /// Writes the index to a file; `docs/file-formats.md` has its bytes. The same index gives the same
     /// bytes.
@@ -17,7 +16,9 @@ extension SealedFlatIndex {
         if let parts {
             if let codes = parts.codes {
                 sections.append(.init(tag: "quan", bytes: codes.quantizer.encoded))
-                sections.append(.init(tag: "code", bytes: codes.rows))
+                sections.append(.init(tag: "code", bytes: codes.codes))
+                if let terms = codes.terms { sections.append(.init(tag: "term", bytes: terms)) }
+                sections.append(.init(tag: "erro", bytes: codes.errors))
                 sections.append(.init(tag: "boun", bytes: codes.bounds))
             }
             sections.append(.init(tag: "rows", bytes: parts.rows.bytes))
@@ -89,19 +90,20 @@ extension SealedFlatIndex {
         of file: IndexFile, _ dimensions: Int, _ metric: Metric,
         _ configuration: SealedFlatConfiguration, count: Int
     ) throws(VectorError) -> SealedFlatParts {
-        var codes: SealedFlatParts.Codes?
+        var codes: SealedFlatCodes?
         if let bits = configuration.codeBits {
             guard
                 let quantizer = ScalarQuantizer(
                     bits: bits, metric: metric, dimensions: dimensions,
                     encoded: try file.section("quan", 8 * dimensions))
             else { throw VectorError(.damaged, "section quan: a number that is not finite") }
-            let blocks = (count + blockRows - 1) / blockRows
-            let bounds = try file.section("boun", 4 * boundNumbers * blocks)
+            let sizes = SealedFlatCodes.Sizes(quantizer, rows: count)
+            let bounds = try file.section("boun", sizes.bounds)
             try check(bounds)
-            codes = SealedFlatParts.Codes(
-                quantizer: quantizer, rows: try file.section("code", count * quantizer.stride),
-                bounds: bounds)
+            codes = SealedFlatCodes(
+                quantizer: quantizer, codes: try file.section("code", sizes.codes),
+                terms: metric == .l2 ? try file.section("term", sizes.terms) : nil,
+                errors: try file.section("erro", sizes.errors), bounds: bounds)
         }
         let rowBytes = configuration.reranking.rowBytes(paddedDimensions(dimensions))
         return SealedFlatParts(

@@ -6,9 +6,9 @@ internal import CordwoodStorage
 ///
 /// A search reads codes of 8 or 4 bits, a quarter or an eighth of the bytes, and compares with the
 /// vectors themselves those whose codes say that they may be among the nearest. How much the codes of
-/// each block of vectors have rounded away was measured when the index was built, so that what they
-/// pass over is known to be farther (the filter-and-refine of VA-files: Weber, Schek and Blott, VLDB
-/// 1998): results are those of comparing all, bit for bit, ties by id.
+/// each vector have rounded away was measured when the index was built, so that what they pass over is
+/// known to be farther (the filter-and-refine of VA-files: Weber, Schek and Blott, VLDB 1998): results
+/// are those of comparing all, bit for bit, ties by id.
 ///
 /// **Threads.** Immutable: any number of searches may run at once, each on the thread that calls it.
 public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
@@ -16,7 +16,6 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
 
     /// The most vectors that an index holds.
     public static let maximumCount = Int(Int32.max)
-    static let blockRows = Int(CORDWOOD_FLAT_BLOCK)
     private static let rowMultiple = 16
 
     public let dimensions: Int
@@ -42,10 +41,8 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
         kernel = .allocate(capacity: 1)
         kernel.initialize(
             to: cordwood_flat(
-                quantizer: parts?.codes?.quantizer.kernel,
-                codes: parts?.codes?.rows.pointer(to: UInt8.self),
-                bounds: parts?.codes?.bounds.pointer(to: cordwood_flat_bounds.self),
-                rows: parts?.rows.kernel, stride: configuration.reranking.rowBytes(padded),
+                codes: parts?.codes?.kernel ?? cordwood_flat_codes(), rows: parts?.rows.kernel,
+                stride: configuration.reranking.rowBytes(padded),
                 element: configuration.reranking.element, dimensions: padded,
                 metric: metric.kernelMetric, base: metric.kernelBase,
                 ids: parts?.ids.pointer(to: UInt64.self), count: UInt32(count)))
@@ -65,25 +62,18 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
         return kernel.pointee.ids[place]
     }
 
-    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 64 bytes for
+    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 48 bytes for
     /// each result that is asked for.
     public var bytesAllocated: Int { parts?.byteCount ?? 0 }
 }
 
 /// What an index that is not empty is made of, as a file has it and as memory does.
 struct SealedFlatParts: Sendable {
-    struct Codes: Sendable {
-        var quantizer: ScalarQuantizer
-        var rows: MemorySlice
-        /// For each block of rows what none of them is beyond: `cordwood_flat_bounds`.
-        var bounds: MemorySlice
-    }
-
-    var codes: Codes?
+    var codes: SealedFlatCodes?
     var rows: ExactRows
     var ids: MemorySlice
 
     var byteCount: Int {
-        (codes.map { $0.rows.count + $0.bounds.count } ?? 0) + rows.bytes.count + ids.count
+        (codes?.byteCount ?? 0) + rows.bytes.count + ids.count
     }
 }
