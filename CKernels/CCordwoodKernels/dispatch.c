@@ -178,6 +178,11 @@ void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, ui
     graph()->accept(build, first, last, scratch);
 }
 
+bool cordwood_graph_merge_lists(const cordwood_graph_merge *merge, uint32_t first, uint32_t last,
+                                cordwood_graph_build_scratch *scratch) {
+    return graph()->merge(merge, first, last, scratch);
+}
+
 static cordwood_f32_query float_query(const cordwood_element_query *query) {
     return (cordwood_f32_query){query->query, query->dimensions, query->metric, query->base};
 }

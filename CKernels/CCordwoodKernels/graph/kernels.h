@@ -40,6 +40,6 @@ static void code_distances(const cordwood_quantizer *quantizer, const cordwood_c
     }
 }
 
-const cordwood_graph_kernels KERNELS = {SUPPORTED,    prepare,         code_distances,
-                                        select_codes, search,          search_allowed,
-                                        propose,      accept_proposals};
+const cordwood_graph_kernels KERNELS = {SUPPORTED,    prepare,          code_distances,
+                                        select_codes, search,           search_allowed,
+                                        propose,      accept_proposals, merge_lists};
