@@ -7,6 +7,8 @@ protocol IndexUnderTest: Sendable {
     var quantization: String { get }
     /// Bytes in memory, with what the searches of one thread take, where the index bounds them.
     var memoryBytes: Int? { get }
+    /// How long it took to build, of one that was built by an earlier run and kept.
+    var keptBuildSeconds: Double? { get }
     /// Pages of 4 KiB that a query reads, of an index that reads as it searches.
     func readsPerQuery(at point: SearchPoint) -> Double?
     /// What can be turned when it is searched, each value of which is measured; one of nothing where
@@ -18,6 +20,7 @@ protocol IndexUnderTest: Sendable {
 
 extension IndexUnderTest {
     var memoryBytes: Int? { nil }
+    var keptBuildSeconds: Double? { nil }
     func readsPerQuery(at point: SearchPoint) -> Double? { nil }
 }
 

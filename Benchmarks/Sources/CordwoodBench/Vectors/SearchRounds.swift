@@ -34,7 +34,7 @@ struct SearchRounds {
 
     /// `between` is called after each measured round.
     func run(
-        _ mode: SearchMode, at point: SearchPoint, threads: Int, between: () -> Void
+        _ mode: SearchMode, at point: SearchPoint, threads: Int, between: () throws -> Void
     ) async throws -> Measured {
         let clock = ContinuousClock()
         var rates: [Double] = []
@@ -52,7 +52,7 @@ struct SearchRounds {
             rates.append(rate)
             calls += results.flatMap(\.calls)
             neighbours = results.flatMap(\.neighbours)
-            between()
+            try between()
         }
         return Measured(
             mode: mode, point: point, threads: threads, queryCount: queryCount,

@@ -10,6 +10,8 @@ struct VectorsReport {
     var buildSeconds = 0.0
     var residentBytes = 0
     var limits: LimitsProbe?
+    /// Pages a second that fio read from the disk at random after each round.
+    var diskReads: [Double] = []
 
     func line() -> JSONLine {
         let rate = measured.queriesPerSecond.median
@@ -34,6 +36,12 @@ struct VectorsReport {
         if let memory = index.memoryBytes { line["memory"] = .integer(memory) }
         if let reads = index.readsPerQuery(at: measured.point) {
             line["reads_per_query"] = .number(reads)
+            if !diskReads.isEmpty {
+                let given = Samples(diskReads)
+                line["fio_reads_per_s"] = given.json
+                // 1 where every read that the disk gives is a search's.
+                line["ratio_to_fio"] = .number(rate * reads / given.median)
+            }
         }
         line["threads"] = .integer(measured.threads)
         line["isa"] = .string(VectorKernels.isa)

@@ -55,8 +55,8 @@ final class DiskBuild: Sendable {
     }
 
     /// The pages of some blocks.
-    func pages(ofBlocks blocks: Range<Int>) -> MemorySlice {
-        let result = MemoryBlock(count: blocks.count * layout.blockBytes)
+    func pages(ofBlocks blocks: Range<Int>) throws(VectorError) -> MemorySlice {
+        let result = try MemoryBlock.mapped(count: blocks.count * layout.blockBytes)
         let records = MemoryBlock(count: layout.nodesPerBlock * layout.nodeBytes)
         for (index, block) in blocks.enumerated() {
             let first = block * layout.nodesPerBlock

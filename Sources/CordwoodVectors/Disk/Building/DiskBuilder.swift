@@ -29,14 +29,16 @@ public struct DiskBuilder<S: Storage>: ~Copyable {
     private var checksum: UInt32 = 0
 
     /// An empty builder of the file at `path`, beside which it keeps the vectors. Throws
-    /// ``VectorError/Code/invalidDimensions``, ``VectorError/Code/invalidConfiguration`` or
-    /// ``VectorError/Code/storage``.
+    /// ``VectorError/Code/invalidDimensions``, ``VectorError/Code/invalidConfiguration``,
+    /// ``VectorError/Code/outOfMemory`` or ``VectorError/Code/storage``.
     public init(
         dimensions: Int, metric: Metric, configuration: DiskConfiguration = .init(),
         at path: StoragePath, on storage: S
     ) async throws(VectorError) {
         try FlatIndex.validate(dimensions: dimensions)
         try configuration.validate()
+        let shape = DiskRows.Shape(dimensions: dimensions, metric: metric)
+        let piece = try Self.makePiece(shape, configuration)
         let rows = try await VectorError.of("building \(path)") { () throws(StorageError) in
             // The others are written over only where they are needed again.
             for file in BuildFile.allCases where file != .rows {
@@ -53,23 +55,23 @@ public struct DiskBuilder<S: Storage>: ~Copyable {
         self.path = path
         self.storage = storage
         self.rows = rows
-        shape = DiskRows.Shape(dimensions: dimensions, metric: metric)
-        piece = Self.makePiece(shape, configuration)
+        self.shape = shape
+        self.piece = piece
     }
 
     /// Room for the vectors that are written to their file at a time.
     private static func makePiece(
         _ shape: DiskRows.Shape, _ configuration: DiskConfiguration
-    ) -> MemoryBlock {
+    ) throws(VectorError) -> MemoryBlock {
         let bytes = DiskBuildPlan.chunkBytes(cap: configuration.buildMemoryCapBytes)
-        return MemoryBlock(count: max(1, bytes / shape.rowBytes) * shape.rowBytes)
+        return try .mapped(count: max(1, bytes / shape.rowBytes) * shape.rowBytes)
     }
 
     /// Adds a vector under an id that no other has. Amortised O(dimensions).
     ///
     /// Throws as ``FlatIndex/validate(_:dimensions:)``, and ``VectorError/Code/full``; the vector is not
-    /// there then. Throws ``VectorError/Code/storage`` when vectors cannot be written; the builder is of
-    /// no use then. Whether an id comes twice is looked at by ``build(threads:progress:)``.
+    /// there then. Throws ``VectorError/Code/storage`` when vectors cannot be written, or
+    /// ``VectorError/Code/outOfMemory``; the builder is of no use then. Whether an id comes twice is looked at by ``build(threads:progress:)``.
     public mutating func append(id: UInt64, vector: Span<Float>) async throws(VectorError) {
         try stage(id, vector)
         if pieceCount == piece.count { try await writePiece() }
@@ -98,7 +100,7 @@ public struct DiskBuilder<S: Storage>: ~Copyable {
         let bytes = MemorySlice(piece, 0..<pieceCount)
         let position = count * shape.rowBytes - pieceCount
         checksum = indexChecksum(bytes.unsafeBytes, after: checksum)
-        piece = Self.makePiece(shape, configuration)
+        piece = try Self.makePiece(shape, configuration)
         pieceCount = 0
         let rows = rows
         try await VectorError.of("building \(path)") { () throws(StorageError) in

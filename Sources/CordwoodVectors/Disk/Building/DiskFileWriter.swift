@@ -39,7 +39,9 @@ struct DiskFileWriter<S: Storage> {
         let chunk = max(1, chunkBytes / layout.blockBytes)
         for first in stride(from: 0, to: layout.blockCount, by: chunk) {
             let blocks = first..<min(first + chunk, layout.blockCount)
-            let pages = await storage.offload { build.pages(ofBlocks: blocks) }
+            let pages = try await storage.offload { () throws(VectorError) in
+                try build.pages(ofBlocks: blocks)
+            }
             try await write(
                 pages, at: IndexHeader.pageBytes + first * layout.blockBytes, to: file)
         }

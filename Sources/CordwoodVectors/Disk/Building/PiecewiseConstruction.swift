@@ -82,8 +82,8 @@ struct PiecewiseConstruction<S: Storage> {
         for first in stride(from: 0, to: nodeCount, by: chunk) {
             try base.checkCancellation()
             let nodes = first..<min(first + chunk, nodeCount)
-            let block = await storage.offload {
-                let block = MemoryBlock(count: nodes.count * bytesPerNode)
+            let block = try await storage.offload { () throws(VectorError) in
+                let block = try MemoryBlock.mapped(count: nodes.count * bytesPerNode)
                 fill(nodes, block.unsafeMutableBytes.baseAddress!)
                 return block
             }
@@ -162,7 +162,7 @@ struct PiecewiseConstruction<S: Storage> {
         let places =
             PiecePartition.piecesPerNode * nodes.lowerBound..<PiecePartition.piecesPerNode
             * nodes.upperBound
-        let lists = MemoryBlock(count: places.count * listBytes)
+        let lists = try MemoryBlock.mapped(count: places.count * listBytes)
         // A piece that there is not has no edges.
         lists.unsafeMutableBytes.initializeMemory(as: UInt8.self, repeating: 0xff)
         var counts = [Int](repeating: 0, count: readings.count)
