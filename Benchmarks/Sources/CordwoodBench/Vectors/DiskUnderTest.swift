@@ -18,7 +18,7 @@ final class DiskUnderTest: IndexUnderTest {
     let path: String
     let keptBuildSeconds: Double?
     private let allowed: VectorBitmap?
-    private let directory: ScratchDirectory?
+    private let directory: OwnDirectory?
     private let storage: LinuxStorage
     private let counts = Mutex([SearchPoint: Count]())
 
@@ -28,8 +28,8 @@ final class DiskUnderTest: IndexUnderTest {
         _ set: VectorSet, metric: Metric, configuration: DiskConfiguration,
         directory parent: String, kept: String?, threads: Int, _ allowed: RowFilter?
     ) async throws {
-        directory = kept == nil ? try ScratchDirectory(in: parent) : nil
-        let root = kept ?? directory!.path
+        directory = kept == nil ? OwnDirectory(try ScratchDirectory(in: parent)) : nil
+        let root = directory?.scratch.path ?? kept ?? parent
         storage = try await LinuxStorage.open(root: root)
         path = "\(root)/\(Self.fileName)"
         let place = try StoragePath.root.appending(Self.fileName)
@@ -52,7 +52,7 @@ final class DiskUnderTest: IndexUnderTest {
         }
         self.index = index
         self.allowed = allowed.map { $0.bitmap(of: index) }
-        try await directory?.settle()
+        try await directory?.scratch.settle()
     }
 
     private static func build(
@@ -110,4 +110,11 @@ final class DiskUnderTest: IndexUnderTest {
         }
         return found
     }
+}
+
+/// A directory that there may be.
+private final class OwnDirectory: Sendable {
+    let scratch: ScratchDirectory
+
+    init(_ scratch: consuming ScratchDirectory) { self.scratch = scratch }
 }
