@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 SHARES = (0.01, 0.1, 0.5, 0.9)
 # What a curve needs to be read at 0.90, 0.95 and 0.99.
 LOWEST, HIGHEST = 0.87, 0.996
-PARTS = ["search", "bounds", "flat", "filtered", "growth"]
+PARTS = ["search", "bounds", "flat", "filtered", "growth", "disk"]
+# Megabytes that an index on disk may take, and that building it may; None is as it comes.
+DISK_CAP, DISK_BUILD_CAPS = 64, (None, 64)
+DISK_EFFORTS = "ef=10,14,20,24,28,32,40,48,64,96"
 
 
 def peers_of(name: str, dimensions: int) -> list[tuple[str, str]]:
@@ -258,6 +261,28 @@ def measure_filtered(bench: Bench, ours, peers) -> list[dict]:
     return results
 
 
+def measure_disk(bench: Bench) -> list[dict]:
+    """Searches of indexes on disk, and after each round fio at the same depth on the same file."""
+    arguments, found = bench.arguments, bench.found
+    stamp = found.base.stat().st_mtime_ns
+    results = []
+    for build_cap in DISK_BUILD_CAPS:
+        kept = bench.folder / f"disk-{stamp}-{DISK_CAP}-{build_cap or 'whole'}"
+        kept.mkdir(exist_ok=True)
+        print(f"bench-vectors: {bench.name}: an index on disk, built with {build_cap} MB", flush=True)
+        command = [arguments.bench, "vectors", "--index", "disk", "--memory-cap", str(DISK_CAP)]
+        command += ["--build-memory-cap", str(build_cap)] if build_cap else []
+        command += ["--base", str(found.base), "--queries", str(found.queries)]
+        command += ["--metric", found.metric, "--rounds", str(arguments.rounds), "--modes", "batch"]
+        command += ["--query-limit", str(found.batch), "--grid", DISK_EFFORTS, "--fio"]
+        command += ["--k", str(arguments.k), "--keep", str(kept)]
+        command += ["--limit", str(bench.limit)] if bench.limit else []
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        lines = [json.loads(line) for line in lines.splitlines()]
+        results.append({"build_cap_mb": build_cap, "cap_mb": DISK_CAP, "lines": lines})
+    return results
+
+
 def parse() -> argparse.Namespace:
     def from_variable(name):
         return Path(os.environ[name]) if os.environ.get(name) else None
@@ -275,6 +300,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--disk-rows", type=int, help="of a set in the part disk; default all")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md alone")
     arguments = parser.parse_args()
     arguments.built = arguments.built or arguments.root / "Benchmarks/.build/peers"
@@ -323,6 +349,10 @@ def main():
             measured["growth"] = small.run(
                 {k: v for k, v in ours.items() if k == "hnsw sq8"}, peers, [1]
             )
+        if "disk" in arguments.parts and each.name in ("photosift", *(arguments.only or ())):
+            rows = arguments.disk_rows
+            part = Bench(arguments, each, rows) if rows else bench
+            measured["disk"] = {"rows": len(part.base), "indexes": measure_disk(part)}
         kept.write_text(json.dumps(results, indent=1))
     text = vector_report.render(results)
     print(text)

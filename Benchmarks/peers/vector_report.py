@@ -61,6 +61,7 @@ def render(results: dict) -> str:
     parts += _flat({n: f for n, f in results["sets"].items() if "flat" in f})
     parts += _filtered({n: f for n, f in results["sets"].items() if "filtered" in f})
     parts += _growth(results["sets"])
+    parts += _disk({n: f for n, f in results["sets"].items() if "disk" in f})
     return "\n\n".join(parts)
 
 
@@ -217,6 +218,47 @@ def _growth(sets: dict) -> list[str]:
     head = ["Set", "Recall", "Cordwood, 100,000", "1 M", "falls by ×"]
     head += ["Best peer", "100,000", "1 M", "falls by ×"]
     return ["### From 100,000 to a million\n\n" + table(head, rows)] if rows else []
+
+
+def _at(lines: list[dict], recall: float, value) -> float | None:
+    """A figure at a recall: on the line between the two efforts around it."""
+    points = sorted((line["recall"], value(line)) for line in lines)
+    above = [p for p in points if p[0] >= recall]
+    below = [p for p in points if p[0] < recall]
+    if not above or not below:
+        return None
+    (r1, v1), (r2, v2) = below[-1], above[0]
+    return v1 + (recall - r1) / (r2 - r1) * (v2 - v1)
+
+
+def _disk(sets: dict) -> list[str]:
+    rows = []
+    for name, found in sets.items():
+        for index in found["disk"]["indexes"]:
+            lines = index["lines"]
+            built = f"{index['build_cap_mb']} MB" if index["build_cap_mb"] else "whole"
+            for recall in RECALLS:
+                reads = _at(lines, recall, lambda line: line["reads_per_query"])
+                if reads is None:
+                    continue
+                rate = _at(lines, recall, lambda line: line["qps"])
+                given = _at(lines, recall, lambda line: line["fio_reads_per_s"]["median"])
+                rows.append(
+                    [f"{name}, {found['disk']['rows']:,}", built, f"{recall:.2f}", f"{reads:.1f}"]
+                    + [number(rate), number(given), number(given / reads)]
+                    + [f"**{rate * reads / given:.2f}**", f"{lines[0]['memory'] / 1e6:.1f}"]
+                    + [number(lines[0]["build_seconds"])]
+                )
+    head = ["Set, rows", "Built in", "Recall@10", "Reads a query", "Queries/s"]
+    head += ["fio, reads/s", "fio / reads", "×", "Memory, MB", "Build, s"]
+    text = (
+        "Pages of 4 KiB are read past the system's cache, by one thread, under a cap of 64 MB with "
+        "the memory of its searches. After each round fio reads pages of the same file at random, "
+        "with as many under way as a batch's searches have at most; *fio / reads* would be the "
+        "queries a second if searches did nothing but read."
+    )
+    title = "### On disk\n\n" + text + "\n\n"
+    return [title + table(head, rows)] if rows else []
 
 
 def write(results: dict, text: str, docs: Path):

@@ -180,6 +180,11 @@ void cordwood_flat_select(const cordwood_flat_codes *codes, uint32_t first, uint
     flat()->select(codes, first, count, allowed, probes, probe_count, selections);
 }
 
+bool cordwood_graph_merge_lists(const cordwood_graph_merge *merge, uint32_t first, uint32_t last,
+                                cordwood_graph_build_scratch *scratch) {
+    return graph()->merge(merge, first, last, scratch);
+}
+
 static cordwood_f32_query float_query(const cordwood_element_query *query) {
     return (cordwood_f32_query){query->query, query->dimensions, query->metric, query->base};
 }

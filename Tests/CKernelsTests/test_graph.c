@@ -316,6 +316,86 @@ static void repeated_edges(const cordwood_graph_kernels *kernels, const test_row
     free_scratch(&scratch);
 }
 
+/// Whether a list has a node.
+static bool has(const uint32_t *list, uint32_t node) {
+    for (uint32_t i = 0; i < DEGREE && list[i] != CORDWOOD_NO_NODE; i++) {
+        if (list[i] == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Merges random lists: what fits is all kept, what does not is chosen from, the nearest first; the
+/// same on every instruction set and in any parts; an edge out of range is refused.
+static void merging(const cordwood_graph_kernels *kernels, const test_rows *rows, bool is_first,
+                    uint32_t *expected, uint64_t random) {
+    uint32_t *lists = malloc(2 * NODES * DEGREE * sizeof(uint32_t));
+    uint32_t *merged = malloc(NODES * DEGREE * sizeof(uint32_t));
+    for (size_t list = 0; list < 2 * NODES; list++) {
+        size_t length = next_random(&random) % (DEGREE + 1);
+        for (size_t i = 0; i < DEGREE; i++) {
+            lists[list * DEGREE + i] = i < length ? next_random(&random) % NODES : CORDWOOD_NO_NODE;
+        }
+    }
+    cordwood_graph_build_scratch scratch = {
+        make_scratch(8),
+        aligned_alloc(64, (DEGREE + 2) * cordwood_code_query_bytes(&rows->quantizer)),
+        malloc((DEGREE + 2) * sizeof(cordwood_code_query))};
+    const uint32_t begins = NODES / 3;
+    cordwood_graph_merge merge = {&rows->rows,
+                                  NODES,
+                                  DEGREE,
+                                  1.2f,
+                                  begins,
+                                  lists + 2 * begins * DEGREE,
+                                  merged + begins * DEGREE};
+    for (uint32_t parts = 1; parts <= 4; parts += 3) {
+        const uint32_t count = NODES - begins;
+        memset(merged, 0, NODES * DEGREE * sizeof(uint32_t));
+        for (uint32_t part = 0; part < parts; part++) {
+            CHECK(
+                kernels->merge(&merge, count * part / parts, count * (part + 1) / parts, &scratch),
+                "part %u of %u refused", part, parts);
+        }
+        if (is_first && parts == 1) {
+            memcpy(expected, merged, NODES * DEGREE * sizeof(uint32_t));
+        }
+        CHECK(memcmp(expected, merged, NODES * DEGREE * sizeof(uint32_t)) == 0,
+              "another merge in %u parts", parts);
+    }
+    for (uint32_t node = begins; node < NODES; node++) {
+        const uint32_t *both = lists + 2 * node * DEGREE, *result = merged + node * DEGREE;
+        uint32_t united = 0, kept = 0;
+        for (uint32_t other = 0; other < NODES; other++) {
+            bool is_there = other != node && (has(both, other) || has(both + DEGREE, other));
+            united += is_there;
+            kept += has(result, other);
+            CHECK(is_there || !has(result, other), "node %u got the edge %u", node, other);
+        }
+        while (kept < DEGREE && result[kept] != CORDWOOD_NO_NODE) {
+            kept++;
+        }
+        CHECK(united > DEGREE ? kept > 0 : kept == united, "node %u: %u of %u", node, kept, united);
+        for (uint32_t i = 1; i < kept; i++) {
+            const float *query = rows->floats + node * DIMENSIONS;
+            CHECK(exact_distance(rows, query, result[i]) >
+                      exact_distance(rows, query, result[i - 1]) - 0.2,
+                  "node %u: edge %u is nearer than the one before", node, i);
+        }
+    }
+    lists[2 * (NODES - 1) * DEGREE] = NODES;
+    CHECK(!kernels->merge(&merge, 0, NODES - begins, &scratch), "an edge out of range");
+    lists[2 * (NODES - 1) * DEGREE] = 0;
+    lists[(2 * (NODES - 1) + 1) * DEGREE] = 0xfffffffe;
+    CHECK(!kernels->merge(&merge, 0, NODES - begins, &scratch), "an edge far out of range");
+    free_scratch(&scratch.walk);
+    free(scratch.components);
+    free(scratch.queries);
+    free(lists);
+    free(merged);
+}
+
 void test_graph(void) {
     uint64_t random = 21;
     node_bits(7);
@@ -323,6 +403,7 @@ void test_graph(void) {
         test_rows rows;
         make_rows(&rows, (cordwood_metric)metric, &random);
         uint32_t *expected = malloc(NODES * DEGREE * sizeof(uint32_t));
+        uint32_t *merged = malloc(NODES * DEGREE * sizeof(uint32_t));
         uint32_t *edges = malloc(NODES * DEGREE * sizeof(uint32_t));
         uint32_t *upper = malloc(UPPER * NEIGHBORS * sizeof(uint32_t));
         cordwood_graph_level levels[] = {{NODES, DEGREE, edges}, {UPPER, NEIGHBORS, upper}};
@@ -343,9 +424,11 @@ void test_graph(void) {
             walks(kernels, &rows, &graph, 5);
             filtered_walks(kernels, &rows, &graph, 6);
             repeated_edges(kernels, &rows);
+            merging(kernels, &rows, index == 0, merged, 8);
         }
         soundness(&graph);
         free(expected);
+        free(merged);
         free(edges);
         free(upper);
         free_rows(&rows);

@@ -181,3 +181,71 @@ static void accept_proposals(const cordwood_graph_build *build, uint32_t first, 
         }
     }
 }
+
+/// Copies the nodes of a list behind the first `count` of `nodes`, save those that are there and
+/// the one whose list it is. Returns how many there are then, or CORDWOOD_NO_NODE where one is none
+/// of the nodes.
+INLINE uint32_t unite(const cordwood_graph_merge *merge, const uint32_t *list, uint32_t node,
+                      uint32_t count, uint32_t *nodes) {
+    for (uint32_t i = 0; i < merge->degree && list[i] != CORDWOOD_NO_NODE; i++) {
+        if (list[i] >= merge->node_count) {
+            return CORDWOOD_NO_NODE;
+        }
+        bool is_there = list[i] == node;
+        for (uint32_t k = 0; k < count; k++) {
+            is_there |= nodes[k] == list[i];
+        }
+        if (!is_there) {
+            nodes[count++] = list[i];
+        }
+    }
+    return count;
+}
+
+/// Fills the scratch's pool with `count` nodes, nearest to `node` first, that its `nodes` has.
+INLINE void rank(const chooser *chooser, uint32_t node, uint32_t count) {
+    const cordwood_graph_rows *rows = chooser->build->rows;
+    cordwood_graph_scratch *walk = &chooser->scratch->walk;
+    for (uint32_t i = 0; i < count; i++) {
+        prefetch(rows->rows + walk->nodes[i] * rows->stride, rows->stride);
+    }
+    cordwood_graph_query query = {.codes = query_of_node(chooser, node, 0)};
+    if (chooser->l2) {
+        distances_of_nodes(FLAVOUR_8_L2, rows, &query, chooser->bytes, walk->nodes, count,
+                           walk->distances);
+    } else {
+        distances_of_nodes(FLAVOUR_8_IP, rows, &query, chooser->bytes, walk->nodes, count,
+                           walk->distances);
+    }
+    uint32_t ranked = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        insert_candidate(walk->pool, &ranked, count, walk->distances[i], walk->nodes[i]);
+    }
+}
+
+static bool merge_lists(const cordwood_graph_merge *merge, uint32_t first, uint32_t last,
+                        cordwood_graph_build_scratch *scratch) {
+    const cordwood_graph_build build = {.rows = merge->rows, .alpha = merge->alpha};
+    const chooser chooser = chooser_of(&build, scratch);
+    const uint32_t degree = merge->degree;
+    cordwood_graph_scratch *walk = &scratch->walk;
+    for (uint32_t i = first; i < last; i++) {
+        const uint32_t *lists = merge->lists + (size_t)i * CORDWOOD_GRAPH_MERGED_LISTS * degree;
+        uint32_t count = 0;
+        for (uint32_t list = 0; list < CORDWOOD_GRAPH_MERGED_LISTS; list++) {
+            count = unite(merge, lists + list * degree, merge->first + i, count, walk->nodes);
+            if (count == CORDWOOD_NO_NODE) {
+                return false;
+            }
+        }
+        rank(&chooser, merge->first + i, count);
+        if (count > degree) {
+            count = choose(&chooser, walk->pool, count, degree);
+        }
+        uint32_t *merged = merge->merged + (size_t)i * degree;
+        for (uint32_t k = 0; k < degree; k++) {
+            merged[k] = k < count ? walk->pool[k].node : CORDWOOD_NO_NODE;
+        }
+    }
+    return true;
+}

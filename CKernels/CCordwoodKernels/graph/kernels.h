@@ -38,5 +38,5 @@ static void code_distances(const cordwood_quantizer *quantizer, const cordwood_c
     }
 }
 
-const cordwood_graph_kernels KERNELS = {SUPPORTED,      prepare, code_distances,  search,
-                                        search_allowed, propose, accept_proposals};
+const cordwood_graph_kernels KERNELS = {SUPPORTED,      prepare, code_distances,   search,
+                                        search_allowed, propose, accept_proposals, merge_lists};

@@ -258,6 +258,38 @@ void cordwood_graph_group(const cordwood_graph_build *build);
 void cordwood_graph_accept(const cordwood_graph_build *build, uint32_t first, uint32_t last,
                            cordwood_graph_build_scratch *scratch);
 
+// MARK: Merging
+
+enum {
+    /// Graphs that each node is in.
+    CORDWOOD_GRAPH_MERGED_LISTS = 2,
+};
+
+/// Graphs over parts of the same nodes, of which each is in two, that become one (DiskANN:
+/// Subramanya et al., NeurIPS 2019): a node keeps the edges of both, or those that it would choose
+/// among them where they are too many.
+typedef struct cordwood_graph_merge {
+    /// Codes of all nodes.
+    const cordwood_graph_rows *rows;
+    uint32_t node_count;
+    /// The room of every list. That of the scratch's pool, bits aside, is for twice as many.
+    uint32_t degree;
+    /// As in `cordwood_graph_build`.
+    float alpha;
+    /// The node whose lists come first.
+    uint32_t first;
+    /// Two for each node; what they say is looked at.
+    const uint32_t *lists;
+    /// One for each node, nearest first.
+    uint32_t *merged;
+} cordwood_graph_merge;
+
+/// Writes the lists of the nodes from `merge->first + first` up to `merge->first + last`. False
+/// where an edge leads to none of the nodes. Each node's result depends on its own lists alone.
+/// Bound by the latency of memory: the rows of two lists to a node.
+bool cordwood_graph_merge_lists(const cordwood_graph_merge *merge, uint32_t first, uint32_t last,
+                                cordwood_graph_build_scratch *scratch);
+
 // MARK: For tests
 
 /// One instruction set's loops over codes and graphs.
@@ -276,6 +308,7 @@ typedef struct cordwood_graph_kernels {
                     cordwood_graph_build_scratch *);
     void (*accept)(const cordwood_graph_build *, uint32_t, uint32_t,
                    cordwood_graph_build_scratch *);
+    bool (*merge)(const cordwood_graph_merge *, uint32_t, uint32_t, cordwood_graph_build_scratch *);
 } cordwood_graph_kernels;
 
 /// Every instruction set that was compiled in, in ascending order of speed; those of codes and

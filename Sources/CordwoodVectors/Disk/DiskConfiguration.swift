@@ -13,7 +13,8 @@ public struct DiskConfiguration: Sendable, Hashable {
     /// searches steer by get as long as it allows. Each further thread that searches at the same time
     /// takes ``DiskIndex/searchBytes`` more.
     public var memoryCapBytes: Int
-    /// Bytes in memory that building may take. The vectors themselves wait in a file.
+    /// Bytes in memory that building may take with one thread. The vectors themselves wait in a file, and
+    /// where the graph does not fit either it is built in pieces, down to about 40 bytes a vector.
     public var buildMemoryCapBytes: Int
     /// The order in which vectors are added follows from it.
     public var seed: UInt64

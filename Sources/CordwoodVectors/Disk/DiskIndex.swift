@@ -24,6 +24,11 @@ public final class DiskIndex: VectorIndex, @unchecked Sendable {
     /// The efforts that a search may ask for.
     public static let effortRange = 1...65_536
 
+    /// The most blocks that a thread's searches of a batch have asked the disk for at once, and that one
+    /// search by itself has.
+    public static let mostReadsInFlight = DiskSearcher.lanes * DiskSearcher.maximumWidth
+    public static let mostReadsInFlightOfOne = DiskSearcher.maximumWidth
+
     public let dimensions: Int
     public let metric: Metric
     public let configuration: DiskConfiguration

@@ -6,7 +6,7 @@ final class ProductCodes: @unchecked Sendable {
     // Sendable although it holds unsafe memory, which nobody writes once it is made.
 
     /// Rows that the centroids are trained with.
-    private static let sampleRows = 32_768
+    static let sampleRows = 32_768
     private static let iterations = 8
     private static let centroidsOfPart = Int(CORDWOOD_PRODUCT_CENTROIDS)
 
@@ -31,17 +31,17 @@ final class ProductCodes: @unchecked Sendable {
 
     deinit { centroids.deallocate() }
 
-    /// Trains the centroids with rows spread evenly over `order`. O(sample × dimensions), on `threads`
-    /// threads; the same with any number of them.
+    /// Trains the centroids with some of the rows. O(sample × dimensions), on `threads` threads; the same
+    /// with any number of them.
     convenience init(
         parts: Int, metric: Metric, dimensions: Int, rows: UnsafePointer<Float>, stride: Int,
-        order: [UInt32], threads: Int
+        sample chosen: [UInt32], threads: Int
     ) {
         self.init(parts: parts, metric: metric, dimensions: dimensions)
-        let count = min(order.count, Self.sampleRows)
+        let count = chosen.count
         let sample = SharedFloats(count: count * dimensions)
         for row in 0..<count {
-            let source = rows + Int(order[row * order.count / count]) * stride
+            let source = rows + Int(chosen[row]) * stride
             (sample.base + row * dimensions).update(from: source, count: dimensions)
         }
         let scratchCount = cordwood_products_train_scratch(count)

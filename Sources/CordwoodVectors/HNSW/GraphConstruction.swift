@@ -31,7 +31,8 @@ struct GraphConstruction {
     func run(through end: Int, between: () -> Void) {
         let scratches = (0..<threads).map { _ in
             BuildScratch(
-                graph, quantizer: rows.quantizer, ef: configuration.efConstruction)
+                nodes: graph.shape.counts[0], degree: graph.shape.degrees[0],
+                quantizer: rows.quantizer, ef: configuration.efConstruction)
         }
         for level in stride(from: graph.levelCount - 1, to: 0, by: -1) {
             build(level, 1..<Int(graph.level(level).count), scratches)
@@ -138,17 +139,15 @@ private final class BuildBatch {
 }
 
 /// The memory of one thread that builds.
-private final class BuildScratch: @unchecked Sendable {
+final class BuildScratch: @unchecked Sendable {
     // Sendable although it holds unsafe memory: one thread at a time has it.
 
     var kernel = cordwood_graph_build_scratch()
     private let walk: WalkScratch
     private let components: UnsafeMutableRawPointer
 
-    init(_ graph: Graph, quantizer: UnsafePointer<cordwood_quantizer>, ef: Int) {
-        let degree = Int(graph.level(0).degree)
-        walk = WalkScratch(
-            nodes: Int(graph.level(0).count), degree: degree, ef: max(ef, degree))
+    init(nodes: Int, degree: Int, quantizer: UnsafePointer<cordwood_quantizer>, ef: Int) {
+        walk = WalkScratch(nodes: nodes, degree: degree, ef: max(ef, degree))
         kernel.walk = walk.kernel
         let queryBytes = cordwood_code_query_bytes(quantizer)
         components = .allocate(byteCount: (degree + 2) * queryBytes, alignment: 64)

@@ -4,7 +4,8 @@ internal import CCordwoodKernels
 ///
 /// Choosing neighbours anew can take the last edge that led to a node. Such a node is given one from a
 /// near node that is reached, in the order of their numbers, so that the graph stays the same with any
-/// number of threads.
+/// number of threads. The graph itself is written to by ``run()`` alone, so that ``missing()`` tells of
+/// one that may not be.
 struct GraphRepair {
     private let graph: Graph
     private let rows: cordwood_graph_rows
@@ -12,6 +13,8 @@ struct GraphRepair {
     private let level: cordwood_graph_level
     private var isReached: [Bool]
     private var reachedCount = 0
+    /// The lists that are to be others, by node, as long as they are.
+    private var changed: [UInt32: [UInt32]] = [:]
 
     init(_ graph: Graph, rows: cordwood_graph_rows, ef: Int) {
         self.graph = graph
@@ -21,8 +24,24 @@ struct GraphRepair {
         isReached = Array(repeating: false, count: Int(level.count))
     }
 
-    /// Returns how many nodes were out of reach. O(edges), and a search for each such node.
+    /// Gives the graph the edges that it lacks. Returns how many nodes were out of reach. O(edges), and a
+    /// search for each such node.
     mutating func run() -> Int {
+        let outOfReach = find()
+        for (node, list) in changed {
+            let edges = level.edges + Int(node) * Int(level.degree)
+            for (place, edge) in list.enumerated() { edges[place] = edge }
+        }
+        return outOfReach
+    }
+
+    /// The lists, each as long as the degree, that nodes are to have so that every node is reached.
+    mutating func missing() -> [UInt32: [UInt32]] {
+        _ = find()
+        return changed
+    }
+
+    private mutating func find() -> Int {
         reach(from: 0)
         let outOfReach = isReached.count - reachedCount
         guard outOfReach > 0 else { return 0 }
@@ -36,37 +55,54 @@ struct GraphRepair {
     }
 
     private mutating func reach(from start: Int) {
-        var open = [start]
+        let degree = Int(level.degree)
+        var open = [UInt32(start)]
         isReached[start] = true
         reachedCount += 1
         while let node = open.popLast() {
-            for neighbor in edges(of: node).prefix(while: { $0 != noNode })
-            where !isReached[Int(neighbor)] {
-                isReached[Int(neighbor)] = true
-                reachedCount += 1
-                open.append(Int(neighbor))
+            // Most are as they were, and read where they are.
+            if changed.isEmpty {
+                let edges = level.edges + Int(node) * degree
+                for place in 0..<degree where !follow(edges[place], &open) { break }
+            } else {
+                for edge in edges(of: Int(node)) where !follow(edge, &open) { break }
             }
         }
     }
 
+    /// False at the end of a list.
+    private mutating func follow(_ edge: UInt32, _ open: inout [UInt32]) -> Bool {
+        guard edge != noNode else { return false }
+        if !isReached[Int(edge)] {
+            isReached[Int(edge)] = true
+            reachedCount += 1
+            open.append(edge)
+        }
+        return true
+    }
+
     /// Adds an edge. Where the list is full, the new node takes the place of the last one, which it
     /// leads to instead, so that what was reached stays so.
-    private func connect(_ from: Int, to node: Int) {
-        let list = edges(of: from)
+    private mutating func connect(_ from: Int, to node: Int) {
+        var list = edges(of: from)
+        defer { changed[UInt32(from)] = list }
         if let free = list.firstIndex(of: noNode) {
             list[free] = UInt32(node)
             return
         }
         let last = list[list.count - 1]
         list[list.count - 1] = UInt32(node)
-        let own = edges(of: node)
+        var own = edges(of: node)
         if own.contains(last) { return }
         own[own.firstIndex(of: noNode) ?? own.count - 1] = last
+        changed[UInt32(node)] = own
     }
 
-    private func edges(of node: Int) -> UnsafeMutableBufferPointer<UInt32> {
+    private func edges(of node: Int) -> [UInt32] {
+        if let list = changed[UInt32(node)] { return list }
         let degree = Int(level.degree)
-        return UnsafeMutableBufferPointer(start: level.edges + node * degree, count: degree)
+        return Array(
+            UnsafeBufferPointer(start: level.edges + node * degree, count: degree))
     }
 }
 

@@ -17,27 +17,47 @@ struct NodeOrder {
     /// `representatives[i]` is the first vector that is equal to vector i. One vector of `neighbors` is
     /// in the level above a level, as the paper has it.
     init(representatives: [UInt32], neighbors: Int, seed: UInt64) {
-        var groups = EqualGroups(representatives)
-        var keyed: [(level: Int, key: UInt64, vector: UInt32)] = []
-        keyed.reserveCapacity(groups.count)
-        for vector in representatives.indices where representatives[vector] == UInt32(vector) {
-            let key = Self.mix(seed, UInt64(vector))
-            keyed.append((Self.level(Self.mix(key, 1), neighbors), key, UInt32(vector)))
+        var firsts = representatives.indices
+            .filter { representatives[$0] == UInt32($0) }.map { UInt32($0) }
+        // Levels and keys are computed again in each comparison: that is faster than it takes memory.
+        func level(_ vector: UInt32) -> Int {
+            Self.level(Self.mix(Self.mix(seed, UInt64(vector)), 1), neighbors)
         }
-        let highest = keyed.map(\.level).max() ?? 0
+        firsts.sort { a, b in
+            (level(b), Self.mix(seed, UInt64(a)), a) < (level(a), Self.mix(seed, UInt64(b)), b)
+        }
         // A level of one node leads nowhere.
-        keyed.sort { ($1.level, $0.key, $0.vector) < ($0.level, $1.key, $1.vector) }
-        levelCounts = (0...highest).map { level in
-            keyed.partitioningIndex { $0.level < level }
+        levelCounts = (0...(firsts.first.map(level) ?? 0)).map { number in
+            firsts.partitioningIndex { level($0) < number }
         }
         while levelCounts.count > 1, levelCounts.last == 1 { levelCounts.removeLast() }
-        vectors.reserveCapacity(representatives.count)
-        starts.reserveCapacity(keyed.count + 1)
-        for node in keyed {
-            groups.append(of: node.vector, to: &vectors)
-            starts.append(UInt32(vectors.count))
-        }
+        groupEqual(representatives, firsts)
     }
+
+    /// Puts the vectors of each node side by side, in rising order. O(vectors), by counting.
+    private mutating func groupEqual(_ representatives: [UInt32], _ firsts: [UInt32]) {
+        guard firsts.count < representatives.count else {
+            vectors = firsts
+            starts = (0...UInt32(firsts.count)).map { $0 }
+            return
+        }
+        var nodes = [UInt32](repeating: 0, count: representatives.count)
+        for (node, first) in firsts.enumerated() { nodes[Int(first)] = UInt32(node) }
+        // Each start is where the node's next vector goes, and ends up as the start of the next node.
+        starts = [UInt32](repeating: 0, count: firsts.count + 2)
+        for first in representatives { starts[Int(nodes[Int(first)]) + 2] += 1 }
+        for node in 0..<firsts.count { starts[node + 2] += starts[node + 1] }
+        vectors = [UInt32](repeating: 0, count: representatives.count)
+        for (vector, first) in representatives.enumerated() {
+            let node = Int(nodes[Int(first)])
+            vectors[Int(starts[node + 1])] = UInt32(vector)
+            starts[node + 1] += 1
+        }
+        starts.removeLast()
+    }
+
+    /// The first of a node's vectors.
+    func vector(of node: Int) -> Int { Int(vectors[Int(starts[node])]) }
 
     /// One in `neighbors` hashes is above each level, told by whole numbers alone.
     private static func level(_ hash: UInt64, _ neighbors: Int) -> Int {
@@ -56,29 +76,6 @@ struct NodeOrder {
         mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
         mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
         return mixed ^ mixed >> 31
-    }
-}
-
-/// The members of each group of equal vectors.
-private struct EqualGroups {
-    let count: Int
-    private var others: [UInt32: [UInt32]] = [:]
-
-    init(_ representatives: [UInt32]) {
-        var count = 0
-        for (vector, first) in representatives.enumerated() {
-            if first == UInt32(vector) {
-                count += 1
-            } else {
-                others[first, default: []].append(UInt32(vector))
-            }
-        }
-        self.count = count
-    }
-
-    mutating func append(of first: UInt32, to vectors: inout [UInt32]) {
-        vectors.append(first)
-        if !others.isEmpty, let more = others[first] { vectors += more }
     }
 }
 

@@ -17,11 +17,18 @@ final class WalkScratch: @unchecked Sendable {
         kernel.seen = .allocate(capacity: seenWords)
         kernel.seen.initialize(repeating: 0, count: seenWords)
         kernel.touched_capacity = UInt32(min(Self.touchedCapacity, seenWords))
-        kernel.touched = .allocate(capacity: Self.touchedCapacity)
+        kernel.touched = .allocate(capacity: Int(kernel.touched_capacity))
         let room = (Int(CORDWOOD_GRAPH_MAXIMUM_BEAM) + 1) * degree + 16
         kernel.nodes = .allocate(capacity: room)
         kernel.distances = .allocate(capacity: room)
         makeRoom(ef: ef)
+    }
+
+    /// Bytes of one.
+    static func byteCount(nodes: Int, degree: Int, ef: Int) -> Int {
+        let words = (nodes + 31) / 32
+        return 4 * (words + min(touchedCapacity, words)) + 8 * (ef + 1)
+            + 8 * ((Int(CORDWOOD_GRAPH_MAXIMUM_BEAM) + 1) * degree + 16)
     }
 
     /// Bytes beside the bits of the nodes and the pool.

@@ -62,3 +62,11 @@ final class MappedMemory: @unchecked Sendable {
         return (base + position).bindMemory(to: type, capacity: capacity)
     }
 }
+
+extension MemoryBlock {
+    /// Zeroed memory of the system, which has it again once the block is released, where allocators keep
+    /// what comes and goes. For large ones of short lives. Throws ``VectorError/Code/outOfMemory``.
+    static func mapped(count: Int) throws(VectorError) -> MemoryBlock {
+        try MappedMemory(byteCount: count).block(count: count)
+    }
+}

@@ -136,6 +136,7 @@ import Testing
         let garbage = [
             "00000000000000000007.vectors", "00000000000000000007.vectors.new",
             "00000000000000000009.places", "manifest.new", "00000000000000000001.places.new",
+            "00000000000000000007.vectors.rows", "00000000000000000007.vectors.pieces",
         ]
         let others = [
             "00000000000000000007.old", "7.vectors", "notes", "99999999999999999999.vectors",

@@ -43,8 +43,17 @@ struct IndexOptions: ParsableArguments {
     @Option(help: "disk: megabytes in memory that the index may take.")
     var memoryCap = 64
 
+    @Option(help: "disk: megabytes in memory that building may take; without it 8 GiB.")
+    var buildMemoryCap: Int?
+
     @Option(help: ArgumentHelp("disk: where the index is built.", valueName: "directory"))
     var directory = "/tmp"
+
+    @Option(
+        help: ArgumentHelp(
+            "disk: where the index of these very options is kept: built there if it is not there.",
+            valueName: "directory"))
+    var keep: String?
 
     /// What a search of an index takes, and what is measured where no grid says other values.
     struct Effort: Sendable {
@@ -68,6 +77,7 @@ struct IndexOptions: ParsableArguments {
         }
         let counts = [
             ("--build-threads", buildThreads), ("--memory-cap", memoryCap), ("--degree", degree),
+            ("--build-memory-cap", buildMemoryCap ?? 1),
         ]
         for (name, count) in counts where count < 1 {
             throw ValidationError("\(name): expected 1 or more, found \(count)")
@@ -112,12 +122,15 @@ struct IndexOptions: ParsableArguments {
                 try builder.build(threads: buildThreads), effort: nil,
                 chosen: quantization.kept, allowed)
         case .disk:
+            var configuration = DiskConfiguration(
+                degree: degree, efConstruction: efConstruction,
+                memoryCapBytes: memoryCap * 1_000_000)
+            if let buildMemoryCap {
+                configuration.buildMemoryCapBytes = buildMemoryCap * 1_000_000
+            }
             return try await DiskUnderTest(
-                set, metric: metric,
-                configuration: DiskConfiguration(
-                    degree: degree, efConstruction: efConstruction,
-                    memoryCapBytes: memoryCap * 1_000_000),
-                directory: directory, threads: buildThreads, allowed)
+                set, metric: metric, configuration: configuration, directory: directory,
+                kept: keep, threads: buildThreads, allowed)
         }
     }
 
@@ -146,6 +159,7 @@ struct IndexOptions: ParsableArguments {
             return [
                 ("degree", .integer(degree)), ("ef_construction", .integer(efConstruction)),
                 ("memory_cap_mb", .integer(memoryCap)),
+                ("build_memory_cap_mb", buildMemoryCap.map { .integer($0) } ?? .null),
             ]
         }
     }

@@ -7,6 +7,8 @@ protocol IndexUnderTest: Sendable {
     var quantization: String { get }
     /// Bytes in memory, with what the searches of one thread take, where the index bounds them.
     var memoryBytes: Int? { get }
+    /// How long it took to build, of one that was built by an earlier run and kept.
+    var keptBuildSeconds: Double? { get }
     /// Pages of 4 KiB that a query reads, of an index that reads as it searches.
     func readsPerQuery(at point: SearchPoint) -> Double?
     /// What the queries of a batch read, of an index that walks over a graph in memory.
@@ -21,6 +23,7 @@ protocol IndexUnderTest: Sendable {
 
 extension IndexUnderTest {
     var memoryBytes: Int? { nil }
+    var keptBuildSeconds: Double? { nil }
     func readsPerQuery(at point: SearchPoint) -> Double? { nil }
     func reads(batch: Span<Float>, limit: Int, at point: SearchPoint) throws
         -> HNSWSearchStatistics?

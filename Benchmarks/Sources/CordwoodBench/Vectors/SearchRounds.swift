@@ -37,7 +37,7 @@ struct SearchRounds {
 
     /// `between` is called after each measured round.
     func run(
-        _ mode: SearchMode, at point: SearchPoint, threads: Int, between: () -> Void
+        _ mode: SearchMode, at point: SearchPoint, threads: Int, between: () throws -> Void
     ) async throws -> Measured {
         let clock = ContinuousClock()
         var rates: [Double] = []
@@ -59,7 +59,7 @@ struct SearchRounds {
             if round == 0 { continue }
             rates.append(rate)
             neighbours = results.flatMap(\.neighbours)
-            between()
+            try between()
         }
         return Measured(
             mode: mode, point: point, threads: threads, queryCount: queryCount,

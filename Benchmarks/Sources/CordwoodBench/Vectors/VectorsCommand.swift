@@ -70,7 +70,17 @@ struct VectorsCommand: AsyncParsableCommand {
     @Flag(help: "Also measure what the machine can do: plain sums over the bytes, and sgemm alone.")
     var limits = false
 
+    @Flag(
+        help: """
+            disk: after each round also measure by fio how many pages at random the disk gives a \
+            second, with as many under way.
+            """)
+    var fio = false
+
     func validate() throws {
+        guard !fio || options.index == .disk else {
+            throw ValidationError("--fio: expected --index disk")
+        }
         guard (queries == nil) != (holdOut == nil) else {
             throw ValidationError("expected either --queries or --hold-out")
         }
@@ -112,8 +122,12 @@ struct VectorsCommand: AsyncParsableCommand {
         for (threads, (number, point), mode) in product(
             threadCounts, Array(try index.points(of: grid).enumerated()), wanted)
         {
+            var diskReads: [Double] = []
             let measured = try await searches.run(mode, at: point, threads: threads) {
                 probe?.measure()
+                if fio, let disk = index as? DiskUnderTest {
+                    diskReads.append(try disk.reads(mode, threads: threads).run())
+                }
             }
             if mode == .batch, let saveNeighbors {
                 let name = saveNeighbors.split(separator: "%", omittingEmptySubsequences: false)
@@ -122,7 +136,8 @@ struct VectorsCommand: AsyncParsableCommand {
             }
             var report = VectorsReport(command: self, set: set, index: index, measured: measured)
             report.recall = truth.recall(of: measured.neighbours, in: exact, set)
-            report.buildSeconds = buildSeconds
+            report.buildSeconds = index.keptBuildSeconds ?? buildSeconds
+            report.diskReads = diskReads
             report.residentBytes = residentBytes
             report.limits = probe
             if limits, mode == .batch {

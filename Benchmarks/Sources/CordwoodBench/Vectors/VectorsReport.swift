@@ -12,6 +12,8 @@ struct VectorsReport {
     var limits: LimitsProbe?
     /// What all queries together read, of a walk over a graph.
     var reads: HNSWSearchStatistics?
+    /// Pages a second that fio read from the disk at random after each round.
+    var diskReads: [Double] = []
 
     func line() throws -> JSONLine {
         let rate = measured.queriesPerSecond.median
@@ -36,6 +38,12 @@ struct VectorsReport {
         if let memory = index.memoryBytes { line["memory"] = .integer(memory) }
         if let reads = index.readsPerQuery(at: measured.point) {
             line["reads_per_query"] = .number(reads)
+            if !diskReads.isEmpty {
+                let given = Samples(diskReads)
+                line["fio_reads_per_s"] = given.json
+                // 1 where every read that the disk gives is a search's.
+                line["ratio_to_fio"] = .number(rate * reads / given.median)
+            }
         }
         line["threads"] = .integer(measured.threads)
         line["isa"] = .string(VectorKernels.isa)

@@ -10,7 +10,7 @@ final class SegmentStore<S: Storage>: Sendable {
     private static var manifestName: String { "manifest" }
     private static var pageBytes: Int { 4096 }
     /// What files are called while they are written, or what they are made of.
-    private static var halfWritten: [String] { [".new", ".rows"] }
+    private static var halfWritten: [String] { [".new", ".rows", ".pieces"] }
 
     /// What is on disk, and what it is a view of.
     struct Committed: Sendable {

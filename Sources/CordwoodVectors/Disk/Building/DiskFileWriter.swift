@@ -3,16 +3,18 @@ internal import CordwoodStorage
 /// Writes the file of an index: its pages, then the sections that are held in memory, and the header
 /// last.
 struct DiskFileWriter<S: Storage> {
-    private static var chunkBytes: Int { 8 << 20 }
+    static var usualChunkBytes: Int { 8 << 20 }
 
     let path: StoragePath
     let storage: S
+    /// Bytes that are written at a time.
+    var chunkBytes = usualChunkBytes
 
     /// Writes an index of nothing. Throws ``VectorError/Code/storage``.
     func write(empty description: DiskDescription) async throws(VectorError) {
         try await staged { file throws(VectorError) in
             try await writeSections(
-                [("meta", description.encoded)], after: [], at: IndexHeader.pageBytes, to: file)
+                [("meta", { description.encoded })], after: [], at: IndexHeader.pageBytes, to: file)
         }
     }
 
@@ -21,7 +23,7 @@ struct DiskFileWriter<S: Storage> {
     func write(_ build: DiskBuild, threads: Int) async throws(VectorError) {
         try await staged { file throws(VectorError) in
             try await writePages(of: build, to: file)
-            try build.rows.check()
+            try build.check()
             let calibration = try await measured(build, file, threads)
             let page = IndexHeader.Entry(
                 tag: "page", checksum: 0, position: IndexHeader.pageBytes,
@@ -34,10 +36,12 @@ struct DiskFileWriter<S: Storage> {
 
     private func writePages(of build: DiskBuild, to file: S.File) async throws(VectorError) {
         let layout = build.layout
-        let chunk = max(1, Self.chunkBytes / layout.blockBytes)
+        let chunk = max(1, chunkBytes / layout.blockBytes)
         for first in stride(from: 0, to: layout.blockCount, by: chunk) {
             let blocks = first..<min(first + chunk, layout.blockCount)
-            let pages = await storage.offload { build.pages(ofBlocks: blocks) }
+            let pages = try await storage.offload { () throws(VectorError) in
+                try build.pages(ofBlocks: blocks)
+            }
             try await write(
                 pages, at: IndexHeader.pageBytes + first * layout.blockBytes, to: file)
         }
@@ -62,18 +66,20 @@ struct DiskFileWriter<S: Storage> {
     }
 
     private func writeSections(
-        _ sections: [(tag: String, bytes: MemorySlice)], after entries: [IndexHeader.Entry],
+        _ sections: [DiskSection], after entries: [IndexHeader.Entry],
         at position: Int, to file: S.File
     ) async throws(VectorError) {
         var (entries, position) = (entries, position)
         for section in sections {
+            let bytes = await storage.offload { section.bytes() }
             entries.append(
                 .init(
-                    tag: section.tag, checksum: indexChecksum(section.bytes.unsafeBytes),
-                    position: section.bytes.count > 0 ? position : IndexHeader.pageBytes,
-                    byteCount: section.bytes.count))
-            try await write(section.bytes, at: position, to: file)
-            position = IndexHeader.onPage(position + section.bytes.count)
+                    tag: section.tag,
+                    checksum: await storage.offload { indexChecksum(bytes.unsafeBytes) },
+                    position: bytes.count > 0 ? position : IndexHeader.pageBytes,
+                    byteCount: bytes.count))
+            try await write(bytes, at: position, to: file)
+            position = IndexHeader.onPage(position + bytes.count)
         }
         let header = IndexHeader(kind: .disk, entries: entries)
         try await VectorError.of("writing \(path)") { () throws(StorageError) in
@@ -85,8 +91,8 @@ struct DiskFileWriter<S: Storage> {
         _ bytes: MemorySlice, at position: Int, to file: S.File
     ) async throws(VectorError) {
         try await VectorError.of("writing \(path)") { () throws(StorageError) in
-            for start in stride(from: 0, to: bytes.count, by: Self.chunkBytes) {
-                let end = min(start + Self.chunkBytes, bytes.count)
+            for start in stride(from: 0, to: bytes.count, by: chunkBytes) {
+                let end = min(start + chunkBytes, bytes.count)
                 let first = bytes.range.lowerBound
                 let chunk = MemorySlice(bytes.block, first + start..<first + end)
                 try await file.write(
@@ -101,9 +107,9 @@ struct DiskFileWriter<S: Storage> {
         try await staged { file throws(VectorError) in
             try await VectorError.of("writing \(path)") { () throws(StorageError) in
                 let size = try await source.size()
-                for position in stride(from: 0, to: size, by: Self.chunkBytes) {
+                for position in stride(from: 0, to: size, by: chunkBytes) {
                     let chunk = try await source.read(
-                        at: position, count: min(Self.chunkBytes, size - position))
+                        at: position, count: min(chunkBytes, size - position))
                     try await file.write(
                         [FileWrite(at: position, [MemorySlice(chunk)])], thenSync: false,
                         inBackground: true)
@@ -119,7 +125,7 @@ struct DiskFileWriter<S: Storage> {
     ) async throws(VectorError) {
         let (staged, file) = try await VectorError.of("writing \(path)") {
             () throws(StorageError) in
-            let staged = try path.parent.appending((path.names.last ?? "") + ".new")
+            let staged = try BuildFile.staged.path(beside: path)
             return (staged, try await storage.open(staged, .openOrCreate))
         }
         do throws(VectorError) {
@@ -139,17 +145,21 @@ struct DiskFileWriter<S: Storage> {
     }
 }
 
+/// A section that is held in memory, made when it is written: no two are in memory twice at once.
+private typealias DiskSection = (tag: String, bytes: @Sendable () -> MemorySlice)
+
 extension DiskBuild {
-    fileprivate func sections(
-        _ calibration: RecallCalibration
-    ) -> [(tag: String, bytes: MemorySlice)] {
-        var sections: [(tag: String, bytes: MemorySlice)] = [
-            ("meta", description.encoded), ("prod", products.encoded), ("code", codes),
-            ("navq", navigation.rows.quantizer!.encoded), ("nave", navigation.graph.bytes),
-            ("navr", navigation.rows.bytes), ("navn", navigation.nodes),
-            ("reca", calibration.encoded), ("ids ", .copy(of: ids.map(\.littleEndian))),
+    fileprivate func sections(_ calibration: RecallCalibration) -> [DiskSection] {
+        var sections: [DiskSection] = [
+            ("meta", { [description] in description.encoded }),
+            ("prod", { [products] in products.encoded }), ("code", { [codes] in codes }),
+            ("navq", { [navigation] in navigation.rows.quantizer!.encoded }),
+            ("nave", { [navigation] in navigation.graph.bytes }),
+            ("navr", { [navigation] in navigation.rows.bytes }),
+            ("navn", { [navigation] in navigation.nodes }), ("reca", { calibration.encoded }),
+            ("ids ", { self.orderedIDs }),
         ]
-        if hasEqualVectors { sections.append(("strt", .copy(of: starts.map(\.littleEndian)))) }
+        if places.hasEqualVectors { sections.append(("strt", { self.encodedStarts! })) }
         return sections
     }
 
@@ -157,7 +167,7 @@ extension DiskBuild {
     fileprivate func parts(reads: any RandomReads) -> DiskParts {
         DiskParts(
             layout: layout, products: products, codes: codes, navigation: navigation,
-            ids: .copy(of: ids), starts: hasEqualVectors ? .copy(of: starts) : nil, reads: reads,
+            ids: orderedIDs, starts: encodedStarts, reads: reads,
             pagePosition: IndexHeader.pageBytes)
     }
 }

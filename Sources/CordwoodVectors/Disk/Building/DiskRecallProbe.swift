@@ -8,13 +8,13 @@ struct DiskRecallProbe: @unchecked Sendable {
     // Sendable although it holds unsafe memory, which nobody writes meanwhile.
 
     /// So many that a recall of 0.95 is known to about half a hundredth.
-    private static let queries = 256
+    static let queries = 256
     /// Among fewer, comparing all takes few reads.
-    private static let leastNodes = 4096
+    static let leastNodes = 4096
     /// A higher recall is not told from a perfect one by so many queries.
     private static let enough = 0.9985
     /// Beyond it a search reads so much that it is not worth measuring.
-    private static let largestEffort = 1280
+    static let largestEffort = 1280
     /// Rows that are compared with one query after another while the caches have them.
     private static let chunk = 512
 
@@ -50,7 +50,7 @@ struct DiskRecallProbe: @unchecked Sendable {
     }
 
     private func row(_ node: Int) -> UnsafePointer<Float> {
-        build.rows.base + Int(build.rowOfNode[node]) * build.rows.shape.stride
+        build.rows.base + build.places.vector(of: node) * build.rows.shape.stride
     }
 
     /// For each node the distance of the last of the nearest others.
@@ -78,7 +78,7 @@ struct DiskRecallProbe: @unchecked Sendable {
                 cordwood_f32_distances(&kernel, rows, rows.count, &distances)
                 for (node, distance) in zip(nodes, distances)
                 where distance <= heaps.heaps[place].threshold && node != query {
-                    for _ in build.starts[node]..<build.starts[node + 1] {
+                    for _ in build.places.starts[node]..<build.places.starts[node + 1] {
                         cordwood_topk_push(heaps.heaps + place, distance, UInt64(node))
                     }
                 }

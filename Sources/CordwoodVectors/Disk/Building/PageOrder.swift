@@ -20,7 +20,10 @@ struct PageOrder {
         // How many edges lead from the block that is being filled to a node, where `block` is its own.
         var gains = [UInt16](repeating: 0, count: count)
         var blocks = [UInt32](repeating: Self.none, count: count)
+        // Each node once, in the order in which they were met.
         var waiting: [UInt32] = []
+        var isWaiting = isPlaced
+        waiting.reserveCapacity(count)
         var firstWaiting = 0
         var firstUnplaced = 0
         var candidates: [UInt32] = []
@@ -57,12 +60,10 @@ struct PageOrder {
                     gains[neighbor] += 1
                 }
             }
-            for candidate in candidates where !isPlaced[Int(candidate)] {
+            for candidate in candidates
+            where !isPlaced[Int(candidate)] && !isWaiting[Int(candidate)] {
+                isWaiting[Int(candidate)] = true
                 waiting.append(candidate)
-            }
-            if firstWaiting > waiting.count / 2 {
-                waiting.removeFirst(firstWaiting)
-                firstWaiting = 0
             }
             block += 1
         }
