@@ -13,7 +13,7 @@ private let accuracies: [SearchAccuracy] = [.effort(1), .effort(25), .recall(0.9
     @Test(arguments: KindOfIndex.all.filter { $0.kept != .none }, Metric.allCases)
     func equalsAReferenceInDoublePrecision(kind: KindOfIndex, metric: Metric) async throws {
         try await SearchedIndex.each(kind, metric) { data, index in
-            for query in [0, 2, 4, 5] {
+            for query in [0, 4, 5] {
                 for limit in [10, SearchedData.count] {
                     let found = try index.found(data.queries[query], limit, .exact)
                     data.expectSound(found, query: query, count: limit, of: kind, "\(limit)")
@@ -60,7 +60,7 @@ private let accuracies: [SearchAccuracy] = [.effort(1), .effort(25), .recall(0.9
         try await SearchedIndex.each(kind, metric) { data, index in
             #expect(index.count == SearchedData.count && index.dimensions == data.dimensions)
             #expect(index.metric == metric && Set(index.ids) == Set(data.ids))
-            for query in [1, 4, 5] {
+            for query in [1, 5] {
                 for accuracy in accuracies {
                     for limit in [1, 9, FlatIndex.maximumLimit] {
                         let found = try index.found(data.queries[query], limit, accuracy)
@@ -100,7 +100,7 @@ private let accuracies: [SearchAccuracy] = [.effort(1), .effort(25), .recall(0.9
         try await SearchedIndex.each(kind, metric) { data, index in
             let query = data.queries[1]
             let all = try index.found(query, SearchedData.count, .exact)
-            for place in [0, 70, SearchedData.count - 1] {
+            for place in [0, 70] {
                 let distance = all[place].distance
                 let within = all.filter { $0.distance <= distance }
                 #expect(
