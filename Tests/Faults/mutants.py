@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks what durability stands on, one piece at a time, and demands that the tests notice.
+"""Breaks what durability and search stand on, one piece at a time, and demands that the tests notice.
 
 A copy of the sources gets all the mutations at once, each behind a check of an environment variable,
 so that one build serves all. A mutation whose text is not found, once, is an error: the table must
@@ -52,6 +52,10 @@ LOG = "Sources/CordwoodLog/"
 ACTIVE = LOG + "Segment/ActiveSegment.swift"
 EDITS = LOG + "Manifest/EditLog.swift"
 ENDING = "Sources/Cordwood/Transactions/TransactionCoordinator+Ending.swift"
+VECTORS = "Sources/CordwoodVectors/"
+INDEX_FILE = VECTORS + "IndexFile/IndexFile.swift"
+GRAPH_SEARCH = VECTORS + "HNSW/HNSWIndex+Search.swift"
+SEALER = "Sources/Cordwood/Collections/Segments/Sealer.swift"
 
 # In this order: a later one may stand inside what an earlier one has put in.
 MUTANTS = [
@@ -160,6 +164,83 @@ MUTANTS = [
            "        failure = reason\n        stopProbe()",
            '        if !isMutant("no-poison") { failure = reason }\n        stopProbe()',
            "PartitionLogCrashTests|OperationFaultTests"),
+    Mutant("overwritten-slots", "groups that are not synced take the slot of the durable watermark", ACTIVE,
+           "        return next % 2 == durableSequence % 2 ? next + 1 : next",
+           '        if isMutant("overwritten-slots") { return next }\n'
+           "        return next % 2 == durableSequence % 2 ? next + 1 : next",
+           "WatermarkTests"),
+    Mutant("sync-beside", "a sync begins beside that of an append", ACTIVE,
+           "        isAppendSyncing = sync\n",
+           '        isAppendSyncing = sync && !isMutant("sync-beside")\n',
+           "PartitionLogAheadTests"),
+    Mutant("no-index-crc", "the checksum of an index's section is not looked at", INDEX_FILE,
+           "indexChecksum(bytes.unsafeBytes) == entry.checksum else {",
+           'indexChecksum(bytes.unsafeBytes) == entry.checksum\n'
+           '                    || isMutant("no-index-crc")\n            else {',
+           "IndexFileTests"),
+    Mutant("unsynced-index", "an index's file gets its name before it is synced", INDEX_FILE,
+           "            try await file.write([FileWrite(at: 0, [header])], thenSync: true)",
+           "            try await file.write(\n"
+           '                    [FileWrite(at: 0, [header])], thenSync: !isMutant("unsynced-index"))',
+           "HNSWFileTests"),
+    Mutant("trust-edges", "edges of a file that lead out of the graph are followed",
+           VECTORS + "HNSW/HNSWIndex+File.swift",
+           "        guard parts.graph.isSound else {",
+           '        guard parts.graph.isSound || isMutant("trust-edges") else {',
+           "ForgedFileTests"),
+    Mutant("no-filter", "a graph's search looks at no filter", GRAPH_SEARCH,
+           "                search.filter = $0\n",
+           '                search.filter = isMutant("no-filter") ? nil : $0\n',
+           "FilterSoundnessTests"),
+    Mutant("filter-once", "the filter of a batch is the first query's alone", GRAPH_SEARCH,
+           "            for query in 0..<queryCount {\n",
+           "            for query in 0..<queryCount {\n"
+           '                if query > 0, isMutant("filter-once") { search.filter = nil }\n',
+           "ResultTests"),
+    Mutant("no-completing", "a search that found fewer than there are does not compare the rest", GRAPH_SEARCH,
+           "        if Int(heap.pointee.count) < expected { scan(vector, refined: 0, heap) }",
+           '        if Int(heap.pointee.count) < expected, !isMutant("no-completing") {\n'
+           "            scan(vector, refined: 0, heap)\n        }",
+           "FilteredRecallTests"),
+    Mutant("starved-walk", "a walk on disk that met little that is allowed is believed",
+           VECTORS + "Disk/DiskIndex+Search.swift",
+           "        guard case .walk(let ef) = search.plan, let allowed = search.allowed else { return }",
+           "        guard case .walk(let ef) = search.plan, let allowed = search.allowed,\n"
+           '            !isMutant("starved-walk")\n        else { return }',
+           "FilteredRecallTests"),
+    Mutant("half-bound", "RaBitQ's bounds are half as far from their estimates as promised",
+           VECTORS + "Quantization/RaBitQuantizer.swift",
+           "                epsilon: configuration.epsilon))",
+           '                epsilon: configuration.epsilon * (isMutant("half-bound") ? 0.5 : 1)))',
+           "RaBitQEstimateTests"),
+    Mutant("known-queries", "recall is measured with vectors that are in the index",
+           VECTORS + "HNSW/HNSWBuilder.swift",
+           "        construction.run(through: inside) {",
+           '        construction.run(through: isMutant("known-queries") ? order.nodeCount : inside) {',
+           "RecallCalibrationTests"),
+    Mutant("wide-center", "the center of codes overflows where components fill what floats hold",
+           VECTORS + "Quantization/ScalarQuantizer.swift",
+           "            centers[dimension] = 2 * (range.0 / 2 + steps[dimension] * (half / 2))\n",
+           "            centers[dimension] = 2 * (range.0 / 2 + steps[dimension] * (half / 2))\n"
+           '            if isMutant("wide-center") {\n'
+           "                centers[dimension] = range.0 + steps[dimension] * half\n            }\n",
+           "InputTests"),
+    Mutant("dead-points", "a segment's search returns points that were deleted or replaced",
+           "Sources/Cordwood/Collections/PointSearch.swift",
+           "segment.liveCount < segment.live.count ? segment.live : nil",
+           'segment.liveCount < segment.live.count && !isMutant("dead-points")\n'
+           "                    ? segment.live : nil",
+           "SealingTests"),
+    Mutant("early-manifest", "a manifest knows of records that are not durable", SEALER,
+           "        try await waitUntilDurable(plan.appliedOffset)\n",
+           '        if !isMutant("early-manifest") { try await waitUntilDurable(plan.appliedOffset) }\n',
+           "SealingCrashTests"),
+    Mutant("early-removal", "segments that were joined go before the manifest is durable", SEALER,
+           "        let segment = try await build(plan, request)\n",
+           "        let segment = try await build(plan, request)\n"
+           '        if isMutant("early-removal") {\n'
+           "            await store.removeFiles(of: plan.merged.map(\\.segment.number))\n        }\n",
+           "SealingCrashTests"),
 ]
 
 

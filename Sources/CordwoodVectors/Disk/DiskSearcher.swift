@@ -30,6 +30,9 @@ final class DiskSearcher: @unchecked Sendable {
     private let navigation: NavigationSearch
     /// Blocks that were read, of all searches so far.
     private(set) var reads = 0
+    /// The queries of the last run whose walks saw fewer vectors that are allowed than are asked for:
+    /// what they found lay in pages beside their way.
+    private(set) var starved: [Int] = []
 
     init(
         _ parts: DiskParts, _ index: UnsafePointer<cordwood_disk>, ef: Int
@@ -83,6 +86,7 @@ final class DiskSearcher: @unchecked Sendable {
         var next = 0
         var active = 0
         var failure: VectorError?
+        starved = []
         repeat {
             for lane in queries where !lane.isActive && next < task.count && failure == nil {
                 begin(lane, task, next)
@@ -101,12 +105,20 @@ final class DiskSearcher: @unchecked Sendable {
                 // After a failure a lane only waits for what is in flight.
                 if failure != nil { lane.dropArrived() }
                 if lane.inFlight == 0 {
+                    if failure == nil, isStarved(lane, task) { starved.append(lane.query) }
                     lane.end()
                     active -= 1
                 }
             }
         } while active > 0 || next < task.count && failure == nil
         if let failure { throw failure }
+    }
+
+    private func isStarved(_ lane: QueryLane, _ task: Task) -> Bool {
+        task.plan.isWalk
+            && !lane.hasInSight(
+                Int(task.heaps[lane.query].capacity),
+                starts: parts.starts?.pointer(to: UInt32.self))
     }
 
     private func begin(_ lane: QueryLane, _ task: Task, _ number: Int) {

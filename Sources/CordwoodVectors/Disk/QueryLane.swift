@@ -6,6 +6,8 @@ final class QueryLane {
     /// How many blocks the search is to have in flight.
     var width = 1
     private(set) var isActive = false
+    /// The number of the query in its batch.
+    private(set) var query = 0
     /// How many blocks it has asked for and not taken in.
     private(set) var inFlight = 0
 
@@ -62,6 +64,7 @@ final class QueryLane {
     /// Begins a search; the pool is filled next.
     func begin(_ task: DiskSearcher.Task, _ number: Int) {
         aim(task, number)
+        query = number
         walk.pointee.ef = UInt32(task.plan.poolSize)
         products.fill(table: table.base, for: task.query(number))
         isActive = true
@@ -77,6 +80,24 @@ final class QueryLane {
         let state = walk.pointee
         guard state.cursor < state.pool_count else { return .infinity }
         return state.scratch.pool[Int(state.cursor)].distance
+    }
+
+    /// Whether the nodes that the walk kept in sight have at least `count` vectors that are allowed. `starts`
+    /// has the places of each node's, or is nil where each has one.
+    func hasInSight(_ count: Int, starts: UnsafePointer<UInt32>?) -> Bool {
+        let state = walk.pointee
+        guard let allowed = state.allowed else { return true }
+        var found = 0
+        for place in 0..<Int(state.pool_count) where found < count {
+            // The highest bit says that it was followed.
+            let node = Int(state.scratch.pool[place].node & UInt32(DiskIndex.maximumCount))
+            let places =
+                starts.map {
+                    Int(UInt32(littleEndian: $0[node]))..<Int(UInt32(littleEndian: $0[node + 1]))
+                } ?? node..<node + 1
+            found += places.count { allowed[$0 / 64] >> UInt64($0 % 64) & 1 == 1 }
+        }
+        return found >= count
     }
 
     // MARK: Blocks in flight

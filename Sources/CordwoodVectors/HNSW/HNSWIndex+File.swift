@@ -134,7 +134,7 @@ struct HNSWDescription {
         var counts: [Int] = []
         while let nodes = reader.littleEndian(UInt32.self) { counts.append(Int(nodes)) }
         guard count <= UInt64(HNSWIndex.maximumCount), (count == 0) == counts.isEmpty,
-            counts.first.map({ $0 <= Int(count) }) ?? true
+            counts.allSatisfy({ $0 > 0 && $0 <= Int(count) })
         else {
             throw VectorError(
                 .damaged, "section meta: \(count) vectors and levels of \(counts) nodes")

@@ -88,7 +88,8 @@ final class ScalarQuantizer: @unchecked Sendable {
             // Halved first: the difference of two finite floats need not be one.
             let step = (range.1 / (2 * half - 1) - range.0 / (2 * half - 1))
             steps[dimension] = max(step, Self.leastStep)
-            centers[dimension] = range.0 + steps[dimension] * half
+            // Of halves, since half of the steps of the widest range are more than a float holds.
+            centers[dimension] = 2 * (range.0 / 2 + steps[dimension] * (half / 2))
         }
     }
 

@@ -63,54 +63,6 @@ import Testing
         #expect(k > 8, "a build has so many operations")
     }
 
-    @Test func aFileThatIsCutIsRefused() async throws {
-        let storage = SimulatedStorage(seed: 1)
-        let data = ClusteredVectors(count: 40, queries: 1, dimensions: 3, seed: 3)
-        _ = try await DiskIndex.of(data.vectors, dimensions: 3, .l2, on: storage)
-        let whole = try await bytes(of: diskPath, on: storage)
-        let lengths = [0, 1, 8, 31, 32, 4095, 4096, 4097, whole.count / 2, whole.count - 1]
-        for length in lengths {
-            try await replace(diskPath, with: Array(whole.prefix(length)), on: storage)
-            await expectRefusal(on: storage, "cut to \(length)")
-        }
-        try await replace(diskPath, with: whole + [0], on: storage)
-        await expectRefusal(on: storage, "one byte more")
-    }
-
-    /// Each byte of a small file is changed once, in strides: the file is refused, or the search that
-    /// reads the page throws, or the byte is one of the zeros between sections that mean nothing.
-    @Test(arguments: 0..<7)
-    func aByteThatIsFlippedIsNoticed(offset: Int) async throws {
-        let storage = SimulatedStorage(seed: 1)
-        let data = ClusteredVectors(count: 30, queries: 1, dimensions: 2, seed: 3)
-        let vectors = data.vectors + data.vectors.prefix(3)
-        _ = try await DiskIndex.of(
-            vectors, dimensions: 2, .cosine, .init(degree: 4, efConstruction: 8), on: storage)
-        let whole = try await bytes(of: diskPath, on: storage)
-        let header = try MemoryBlock(copying: whole).withHeader()
-        let page = try #require(header["page"])
-        let meaning =
-            header.entries.map { $0.position..<$0.position + $0.byteCount }
-            + [0..<IndexHeader.pageBytes]
-        for position in stride(from: offset, to: whole.count, by: 7)
-        where meaning.contains(where: { $0.contains(position) }) {
-            var flipped = whole
-            flipped[position] ^= 1 << UInt8(position % 8)
-            try await replace(diskPath, with: flipped, on: storage)
-            if (page.position..<page.position + page.byteCount).contains(position) {
-                let index = try await DiskIndex.open(diskPath, on: storage)
-                expectError(.damaged, mentions: "page 0") { () throws(VectorError) in
-                    _ = try index.search(data.queries[0], limit: 3, accuracy: .effort(5))
-                }
-                expectError(.damaged, mentions: "page 0") { () throws(VectorError) in
-                    _ = try index.search(data.queries[0], limit: 3, accuracy: .exact)
-                }
-            } else {
-                await expectRefusal(on: storage, "byte \(position)")
-            }
-        }
-    }
-
     /// Searches go on after one that met a damaged page.
     @Test(arguments: [IOPath.uring, .threads])
     func aDamagedPageHurtsOnlyWhoReadsIt(ioPath: IOPath) async throws {

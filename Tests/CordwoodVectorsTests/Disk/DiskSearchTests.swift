@@ -6,41 +6,6 @@ import Testing
 @testable import CordwoodVectors
 
 @Suite struct DiskSearchTests {
-    /// What is found is what there is to find, mostly, and more with more effort; it is in order, once
-    /// each, and exactly as far away as it says.
-    @Test(arguments: Metric.allCases, DiskPlace.allCases)
-    func findsWhatIsNear(metric: Metric, place: DiskPlace) async throws {
-        for (dimensions, seed) in [(3, 1), (24, 2), (131, 3)] as [(Int, UInt64)] {
-            let data = ClusteredVectors(count: 900, dimensions: dimensions, seed: seed)
-            let flat = try data.flatIndex(metric)
-            let reference = Reference(metric: metric)
-            let expected = try data.queries.map { try flat.search($0, limit: 10) }
-            try await place.withIndex(of: data.vectors, dimensions: dimensions, metric) { index in
-                var last = 0.0
-                for ef in [10, 40, 200] {
-                    let found = try data.queries.map {
-                        try index.search($0, limit: 10, accuracy: .effort(ef))
-                    }
-                    let recall = recall(found, expected)
-                    #expect(recall >= last - 0.02, "\(dimensions) dimensions, ef \(ef)")
-                    last = recall
-                    for (query, neighbors) in zip(data.queries, found) {
-                        #expect(neighbors.count == 10 && isSorted(neighbors))
-                        #expect(Set(neighbors.map(\.id)).count == 10)
-                        let exact = reference.distance(
-                            query, data.vectors[Int(neighbors[9].id)])
-                        #expect(
-                            abs(Double(neighbors[9].distance) - exact)
-                                < 1e-4 * max(1, abs(exact)))
-                    }
-                }
-                // The largest inner products belong to the longest vectors, which are near to few.
-                let floor = metric == .innerProduct ? 0.85 : 0.97
-                #expect(last >= floor, "\(metric), \(dimensions) dimensions: \(last)")
-            }
-        }
-    }
-
     /// What a search finds depends neither on how pages are read nor on the searches beside it.
     @Test func allWaysToReadFindTheSame() async throws {
         let data = ClusteredVectors(count: 1200, queries: 70, dimensions: 16, seed: 4)
@@ -59,19 +24,6 @@ import Testing
             }
         }
         for next in 3..<results.count { #expect(results[next] == results[next - 3]) }
-    }
-
-    @Test(arguments: Metric.allCases)
-    func anExactSearchIsThatOfAFlatIndex(metric: Metric) async throws {
-        let data = ClusteredVectors(count: 700, queries: 20, dimensions: 19, seed: 6)
-        let flat = try data.flatIndex(metric)
-        try await DiskPlace.ring.withIndex(of: data.vectors, dimensions: 19, metric) { index in
-            for query in data.queries {
-                let expected = try flat.search(query, limit: 13)
-                let found = try index.search(query, limit: 13, accuracy: .exact)
-                #expect(found.map(\.id) == expected.map(\.id))
-            }
-        }
     }
 
     /// A search counts the pages that it reads, and reads few; an exact one reads each once.
@@ -169,43 +121,6 @@ import Testing
             }
             #expect(try index.search(few.vectors[3], limit: 2000).count == 900)
             #expect(Set((0..<900).map { index.id(at: $0) }) == Set(0..<900))
-        }
-    }
-
-    @Test(arguments: Metric.allCases)
-    func allTheSame(metric: Metric) async throws {
-        for component in [0, 1, -3.5] as [Float] {
-            let vector = [Float](repeating: component, count: 5)
-            let vectors = Array(repeating: vector, count: 300)
-            try await DiskPlace.simulated.withIndex(of: vectors, dimensions: 5, metric) { index in
-                #expect(index.nodeCount == 1)
-                let found = try index.search(vector, limit: 7)
-                #expect(found.map(\.id) == Array(0..<7))
-                let expected: Float =
-                    switch metric {
-                    case .l2: 0
-                    case .innerProduct: -5 * component * component
-                    case .cosine: component == 0 ? 1 : 0
-                    }
-                #expect(abs(found[0].distance - expected) < 1e-5, "\(found[0].distance)")
-            }
-        }
-    }
-
-    /// Components of very different size, and as large as they can be.
-    @Test(arguments: Metric.allCases)
-    func extremeComponents(metric: Metric) async throws {
-        var random = SeededGenerator(seed: 10)
-        let scales: [Float] = [3e38, 1e-38, 1, .leastNonzeroMagnitude, 1e19, 0]
-        let vectors = (0..<400).map { _ in
-            zip(scales, random.vector(6)).map { $0 * $1 }
-        }
-        try await DiskPlace.simulated.withIndex(of: vectors, dimensions: 6, metric) { index in
-            for vector in vectors.prefix(40) {
-                let found = try index.search(vector, limit: 10)
-                #expect(found.count == 10)
-                #expect(found.allSatisfy { !$0.distance.isNaN })
-            }
         }
     }
 

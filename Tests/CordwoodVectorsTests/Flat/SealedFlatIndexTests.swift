@@ -29,52 +29,6 @@ import Testing
         }
     }
 
-    /// Distances are those of double precision, and no vector that is left out is nearer.
-    @Test(arguments: Metric.allCases, quantizations)
-    func findsWhatIsNearest(metric: Metric, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 400, queries: 20, dimensions: 29, seed: 6)
-        let index = try SealedFlatIndex.of(
-            data.vectors, dimensions: 29, metric, .init(quantization: quantization))
-        var reference = Reference(metric: metric)
-        for (number, vector) in data.vectors.enumerated() {
-            reference.vectors[UInt64(number)] = vector
-        }
-        for query in data.queries {
-            let found = try index.search(query, limit: 10)
-            let ranking = reference.ranking(query)
-            let tolerance = reference.tolerance(query)
-            #expect(found.count == 10 && isSorted(found))
-            for (neighbor, expected) in zip(found, ranking) {
-                #expect(abs(Double(neighbor.distance) - expected.distance) <= tolerance)
-            }
-        }
-    }
-
-    /// Vectors that are equally near come by their ids, whatever the order they were added in.
-    @Test(arguments: Metric.allCases, quantizations)
-    func tiesAreByID(metric: Metric, quantization: Quantization) throws {
-        var random = SeededGenerator(seed: 7)
-        let vectors = (0..<600).map { _ in random.wholeVector(4) }
-        let ids = (0..<600).map { UInt64($0) &* 0x9e37_79b9_7f4a_7c15 }
-        let flat = try TestIndex(dimensions: 4, metric: metric)
-        var builder = try SealedFlatBuilder(
-            dimensions: 4, metric: metric, configuration: .init(quantization: quantization))
-        for (id, vector) in zip(ids, vectors) {
-            try builder.append(id: id, vector: vector.span)
-            try flat.upsert(id, vector)
-        }
-        let index = try builder.build()
-        #expect(index.id(at: 599) == ids[599] && index.id(at: 0) == 0)
-        for _ in 0..<20 {
-            let query = random.wholeVector(4)
-            for limit in [1, 7, 100] {
-                #expect(
-                    try index.search(query, limit: limit)
-                        == flat.search(query, limit: limit))
-            }
-        }
-    }
-
     /// Of vectors that are near to some centers, codes leave few to be compared.
     @Test(arguments: Metric.allCases, [(Quantization.sq8, 0.05), (.sq4, 0.25)])
     func codesLeaveFewToCompare(metric: Metric, _ kind: (Quantization, Double)) throws {
@@ -145,24 +99,6 @@ import Testing
         #expect(large.configuration.reranking == (metric == .cosine ? .f16 : .f32))
     }
 
-    @Test(arguments: Metric.allCases, quantizations)
-    func nothingOneAndAllTheSame(metric: Metric, quantization: Quantization) throws {
-        let empty = try SealedFlatIndex.of(
-            [], dimensions: 3, metric, .init(quantization: quantization))
-        #expect(empty.count == 0 && empty.bytesAllocated == 0)
-        #expect(try empty.search([1, 2, 3], limit: 4).isEmpty)
-        #expect(try empty.search(batch: [Float](repeating: 0, count: 6), limit: 4).count == 2)
-        #expect(try empty.search(batch: [Float](), limit: 4).isEmpty)
-        let one = try SealedFlatIndex.of(
-            [[0, 0, 0]], dimensions: 3, metric, .init(quantization: quantization))
-        #expect(try one.search([1, 2, 3], limit: 4).map(\.id) == [0])
-        let same = try SealedFlatIndex.of(
-            Array(repeating: [1, -2, 3], count: 5000), dimensions: 3, metric,
-            .init(quantization: quantization))
-        #expect(try same.search([1, 2, 3], limit: 9).map(\.id) == Array(0..<9))
-        #expect(try same.search([1, 2, 3], limit: 5000).count == 5000)
-    }
-
     /// Components at the ends of what floats hold overflow without a trap, as in a flat index.
     @Test(arguments: Metric.allCases, quantizations)
     func extremeComponents(metric: Metric, quantization: Quantization) throws {
@@ -218,15 +154,6 @@ import Testing
             for id in [5, 6, 5] as [UInt64] { try builder.append(id: id, vector: one.span) }
             _ = try builder.build()
         }
-    }
-
-    @Test(arguments: quantizations)
-    func rangesAreSearched(quantization: Quantization) throws {
-        let vectors = (0..<300).map { [Float($0), 0] }
-        let index = try SealedFlatIndex.of(
-            vectors, dimensions: 2, .l2, .init(quantization: quantization))
-        let found = try index.search([0, 0], within: 10_000, accuracy: .exact)
-        #expect(found.map(\.id) == Array(0...100))
     }
 }
 

@@ -5,53 +5,6 @@ import Testing
 @testable import CordwoodVectors
 
 @Suite struct HNSWBuilderTests {
-    private func edges(_ index: HNSWIndex) -> [[[Int]]] {
-        guard let graph = index.parts?.graph else { return [] }
-        return (0..<graph.levelCount).map { level in
-            (0..<Int(graph.level(level).count)).map { graph.neighbors(of: $0, level: level) }
-        }
-    }
-
-    /// The same bytes for the same seed, with any number of threads; others for another seed.
-    @Test(arguments: Metric.allCases)
-    func buildsTheSameWithAnyNumberOfThreads(metric: Metric) throws {
-        let data = ClusteredVectors(count: 3000, queries: 1, dimensions: 10, seed: 1)
-        let index = try data.index(metric, threads: 1)
-        for threads in [2, 3, 8] {
-            let other = try data.index(metric, threads: threads)
-            #expect(edges(other) == edges(index), "\(threads) threads")
-            #expect((0..<3000).map(other.id(at:)) == (0..<3000).map(index.id(at:)))
-        }
-        let other = try data.index(metric, .init(seed: 1), threads: 2)
-        #expect(edges(other) != edges(index))
-    }
-
-    /// Every node can be reached, no list is longer than it may be, and none leads to its own node.
-    @Test(arguments: Metric.allCases, [2, 5, 16])
-    func everyNodeIsReached(metric: Metric, neighbors: Int) throws {
-        for seed in seeds(4) {
-            let data = ClusteredVectors(count: 1200, queries: 1, dimensions: 4, seed: seed)
-            let index = try data.index(
-                metric, .init(neighbors: neighbors, efConstruction: 20, quantization: .sq8))
-            let levels = edges(index)
-            for (level, lists) in levels.enumerated() {
-                let most = level == 0 ? 2 * neighbors : neighbors
-                for (node, list) in lists.enumerated() {
-                    #expect(list.count <= most && Set(list).count == list.count)
-                    #expect(!list.contains(node) && list.allSatisfy { $0 < lists.count })
-                }
-            }
-            var open = [0]
-            var reached: Set = [0]
-            while let node = open.popLast() {
-                for next in levels[0][node] where reached.insert(next).inserted {
-                    open.append(next)
-                }
-            }
-            #expect(reached.count == index.nodeCount, "seed \(seed)")
-        }
-    }
-
     /// Vectors that come sorted, as a file often has them, are found as those that do not.
     @Test func theOrderOfVectorsDoesNotMatter() throws {
         let data = ClusteredVectors(count: 3000, dimensions: 12, seed: 2)
@@ -104,18 +57,5 @@ import Testing
             _ = try builder.build()
             Issue.record("an id came twice")
         } catch { #expect(error.code == .duplicateID) }
-    }
-
-    @Test(arguments: [1, 2, 15, 16, 17, 31, 64, 65, 200, 1024, 4096])
-    func everyNumberOfDimensions(dimensions: Int) throws {
-        let data = ClusteredVectors(count: 120, queries: 3, dimensions: dimensions, seed: 4)
-        for quantization in HNSWConfiguration.quantizations {
-            let index = try data.index(.l2, .init(quantization: quantization))
-            let flat = try data.flatIndex(.l2)
-            for query in data.queries {
-                let found = try index.search(query, limit: 5, accuracy: .effort(120))
-                #expect(recall([found], [try flat.search(query, limit: 5)]) == 1)
-            }
-        }
     }
 }

@@ -80,29 +80,6 @@ import Testing
         }
     }
 
-    /// What is deleted is never returned, and all others still are.
-    @Test func deletedVectorsAreNotFound() throws {
-        let data = ClusteredVectors(count: 800, queries: 20, dimensions: 9, seed: 3)
-        // Equal vectors, of which some are deleted and some are not.
-        let vectors = data.vectors + data.vectors.prefix(200)
-        let index = try HNSWIndex.of(vectors, dimensions: 9, .cosine)
-        var random = SeededGenerator(seed: 4)
-        var alive = VectorBitmap(count: index.count, repeating: true)
-        for place in 0..<index.count where random.next() % 3 == 0 { alive[place] = false }
-        let dead = Set((0..<index.count).filter { !alive[$0] }.map(index.id(at:)))
-        for query in data.queries {
-            for accuracy in [SearchAccuracy.effort(50), .exact] {
-                let found = try index.search(
-                    query, limit: 25, accuracy: accuracy, allowing: alive)
-                #expect(found.count == 25 && dead.isDisjoint(with: found.map(\.id)))
-            }
-            let all = try index.search(query, limit: 1000, allowing: alive)
-            #expect(all.count == index.count - dead.count)
-        }
-        let none = VectorBitmap(count: index.count)
-        #expect(try index.search(data.queries[0], limit: 5, allowing: none).isEmpty)
-    }
-
     @Test func plansByWhatIsLess() {
         func plan(
             _ ef: Int, allowed: Int, of count: Int, limit: Int = 10, rowBytes: Int = 128

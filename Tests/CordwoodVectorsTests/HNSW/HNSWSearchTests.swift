@@ -6,41 +6,6 @@ import Testing
 @Suite struct HNSWSearchTests {
     private static let quantizations = HNSWConfiguration.quantizations
 
-    /// What a walk finds is what there is to find, mostly, and more with more effort; whatever it
-    /// finds is in order, once each, and as far away as it says.
-    @Test(arguments: Metric.allCases, quantizations)
-    func findsWhatIsNear(metric: Metric, quantization: Quantization) throws {
-        for (dimensions, seed) in [(3, 1), (24, 2), (100, 3), (131, 4)] as [(Int, UInt64)] {
-            let data = ClusteredVectors(count: 1500, dimensions: dimensions, seed: seed)
-            let index = try data.index(metric, .init(quantization: quantization))
-            let flat = try data.flatIndex(metric)
-            let reference = Reference(metric: metric)
-            let expected = try data.queries.map { try flat.search($0, limit: 10) }
-            var last = 0.0
-            for ef in [10, 40, 200] {
-                let found = try data.queries.map {
-                    try index.search($0, limit: 10, accuracy: .effort(ef))
-                }
-                let recall = recall(found, expected)
-                #expect(recall >= last - 0.02, "\(dimensions) dimensions, ef \(ef)")
-                last = recall
-                for (query, neighbors) in zip(data.queries, found) {
-                    #expect(neighbors.count == 10 && isSorted(neighbors))
-                    #expect(Set(neighbors.map(\.id)).count == 10)
-                    let vector = data.vectors[Int(neighbors[9].id)]
-                    let exact = reference.distance(query, vector)
-                    #expect(
-                        abs(Double(neighbors[9].distance) - exact) < 1e-4 * max(1, abs(exact)))
-                }
-            }
-            // The largest inner products belong to the longest vectors, which are near to few. And
-            // three components of 4 bits cannot tell many vectors apart.
-            let isCoarse = quantization == .sq4 && dimensions < 16
-            let floor = isCoarse ? 0.7 : metric == .innerProduct ? 0.9 : 0.97
-            #expect(last >= floor, "\(metric), \(quantization), \(dimensions) dimensions: \(last)")
-        }
-    }
-
     /// By codes alone, distances are near to the truth, and results what such distances allow.
     @Test(arguments: Metric.allCases, [Quantization.sq8, .sq4])
     func withoutVectorsDistancesAreThoseOfCodes(
@@ -114,48 +79,6 @@ import Testing
         #expect(units.configuration.reranking == .f16)
     }
 
-    @Test(arguments: Metric.allCases, quantizations)
-    func anExactSearchIsThatOfAFlatIndex(metric: Metric, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 700, queries: 20, dimensions: 19, seed: 6)
-        let index = try data.index(metric, .init(quantization: quantization))
-        let flat = try data.flatIndex(metric)
-        for query in data.queries {
-            let expected = try flat.search(query, limit: 13)
-            let found = try index.search(query, limit: 13, accuracy: .exact)
-            #expect(found.map(\.id) == expected.map(\.id))
-        }
-    }
-
-    /// There are as many results as there are vectors, however small the effort and whatever the
-    /// graph is like.
-    @Test(arguments: quantizations)
-    func returnsAllThatThereAre(quantization: Quantization) throws {
-        for count in [0, 1, 2, 3, 17, 40] {
-            let data = ClusteredVectors(count: count, queries: 3, dimensions: 7, seed: 7)
-            let index = try data.index(
-                .l2, .init(neighbors: 2, efConstruction: 8, quantization: quantization))
-            #expect(index.count == count)
-            for limit in [1, 2, 10, 1000] {
-                let found = try index.search(data.queries[0], limit: limit, accuracy: .effort(1))
-                #expect(found.count == min(limit, count), "\(limit) of \(count)")
-                #expect(isSorted(found))
-            }
-        }
-    }
-
-    /// Each vector finds itself.
-    @Test(arguments: Metric.allCases.filter { $0 != .innerProduct }, quantizations)
-    func findsItself(metric: Metric, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 2000, dimensions: 16, seed: 8)
-        let index = try data.index(metric, .init(quantization: quantization))
-        var missed = 0
-        for (number, vector) in data.vectors.enumerated() {
-            let found = try index.search(vector, limit: 1, accuracy: .effort(64))
-            if found.first?.id != UInt64(number) { missed += 1 }
-        }
-        #expect(missed <= 4, "\(missed) of 2000")
-    }
-
     /// Equal vectors share a node, and are all found, by the smaller id first.
     @Test(arguments: Metric.allCases, quantizations)
     func equalVectorsAreAllFound(metric: Metric, quantization: Quantization) throws {
@@ -169,43 +92,6 @@ import Testing
             #expect(found.map(\.id) == (0..<30).map { UInt64(30 * $0 + 3) })
         }
         #expect(try index.search(few.vectors[3], limit: 2000).count == 900)
-    }
-
-    @Test(arguments: Metric.allCases, quantizations)
-    func allTheSame(metric: Metric, quantization: Quantization) throws {
-        for component in [0, 1, -3.5] as [Float] {
-            let vector = [Float](repeating: component, count: 5)
-            let index = try HNSWIndex.of(
-                Array(repeating: vector, count: 300), dimensions: 5, metric,
-                .init(quantization: quantization))
-            #expect(index.nodeCount == 1)
-            let found = try index.search(vector, limit: 7)
-            #expect(found.map(\.id) == Array(0..<7))
-            let expected: Float =
-                switch metric {
-                case .l2: 0
-                case .innerProduct: -5 * component * component
-                case .cosine: component == 0 ? 1 : 0
-                }
-            #expect(abs(found[0].distance - expected) < 1e-5, "\(found[0].distance)")
-        }
-    }
-
-    /// Components of very different size, and as large as they can be.
-    @Test(arguments: Metric.allCases, quantizations)
-    func extremeComponents(metric: Metric, quantization: Quantization) throws {
-        var random = SeededGenerator(seed: 10)
-        let scales: [Float] = [3e38, 1e-38, 1, .leastNonzeroMagnitude, 1e19, 0]
-        let vectors = (0..<400).map { _ in
-            zip(scales, random.vector(6)).map { $0 * $1 }
-        }
-        let index = try HNSWIndex.of(
-            vectors, dimensions: 6, metric, .init(quantization: quantization))
-        for vector in vectors.prefix(40) {
-            let found = try index.search(vector, limit: 10)
-            #expect(found.count == 10)
-            #expect(found.allSatisfy { !$0.distance.isNaN })
-        }
     }
 
     @Test func aBatchIsItsQueries() throws {
@@ -273,26 +159,5 @@ import Testing
         let exact = try read(.exact)
         #expect(exact.lists.count == 0 && exact.rows.count == 0)
         #expect(exact.vectors.count == 3 * 2000)
-    }
-
-    @Test func refusesWhatMakesNoSense() throws {
-        let data = ClusteredVectors(count: 50, queries: 1, dimensions: 4, seed: 13)
-        let index = try data.index(.l2)
-        let query = data.queries[0]
-        expectError(.invalidLimit, mentions: "found 0") { () throws(VectorError) in
-            _ = try index.search(query, limit: 0)
-        }
-        expectError(.invalidEffort, mentions: "found 0") { () throws(VectorError) in
-            _ = try index.search(query, limit: 1, accuracy: .effort(0))
-        }
-        expectError(.wrongDimensions, mentions: "expected 4") { () throws(VectorError) in
-            _ = try index.search([1, 2, 3], limit: 1)
-        }
-        expectError(.notFinite, mentions: "nan") { () throws(VectorError) in
-            _ = try index.search([1, 2, 3, .nan], limit: 1)
-        }
-        expectError(.notFinite, mentions: "query 1") { () throws(VectorError) in
-            _ = try index.search(batch: [1, 2, 3, 4, 1, 2, 3, .infinity].span, limit: 1)
-        }
     }
 }

@@ -158,21 +158,6 @@ import Testing
         } catch { #expect(error.code == .duplicateID) }
     }
 
-    @Test(arguments: [1, 2, 15, 16, 17, 31, 64, 65, 200, 1024, 4096])
-    func everyNumberOfDimensions(dimensions: Int) throws {
-        let data = ClusteredVectors(count: 120, queries: 3, dimensions: dimensions, seed: 4)
-        for quantization in IVFIndex.quantizations {
-            for metric in [Metric.l2, .cosine] {
-                let index = try data.lists(metric, .init(quantization: quantization))
-                let flat = try data.flatIndex(metric)
-                for query in data.queries {
-                    let found = try index.search(query, limit: 12, accuracy: .effort(120))
-                    #expect(recall([found], [try flat.search(query, limit: 12)]) > 0.7)
-                }
-            }
-        }
-    }
-
     @Test(arguments: [1, 2, 3, 7, 64])
     func everyWidthOfGroups(width: Int) throws {
         let data = ClusteredVectors(count: 600, queries: 20, dimensions: 50, seed: 5)

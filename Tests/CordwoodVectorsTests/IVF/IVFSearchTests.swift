@@ -4,43 +4,6 @@ import Testing
 @testable import CordwoodVectors
 
 @Suite struct IVFSearchTests {
-    /// What the nearest lists have is what there is to find, mostly, and more with more of them; whatever
-    /// is found is in order, once each, and as far away as it says.
-    @Test(arguments: Metric.allCases, IVFIndex.quantizations)
-    func findsWhatIsNear(metric: Metric, quantization: Quantization) throws {
-        for (dimensions, seed) in [(3, 1), (24, 2), (100, 3), (131, 4)] as [(Int, UInt64)] {
-            let data = ClusteredVectors(
-                count: 1000, queries: 30, dimensions: dimensions, seed: seed)
-            let index = try data.lists(metric, .init(lists: 40, quantization: quantization))
-            let flat = try data.flatIndex(metric)
-            let reference = Reference(metric: metric)
-            let expected = try data.queries.map { try flat.search($0, limit: 10) }
-            var last = 0.0
-            for probes in [1, 5, 20, 40] {
-                let found = try data.queries.map {
-                    try index.search($0, limit: 10, accuracy: .effort(probes))
-                }
-                let recall = recall(found, expected)
-                #expect(recall >= last - 0.02, "\(dimensions) dimensions, \(probes) probes")
-                last = recall
-                for (query, neighbors) in zip(data.queries, found) {
-                    #expect(neighbors.count == 10 && isSorted(neighbors))
-                    #expect(Set(neighbors.map(\.id)).count == 10)
-                    let vector = data.vectors[Int(neighbors[9].id)]
-                    let exact = reference.distance(query, vector)
-                    #expect(
-                        abs(Double(neighbors[9].distance) - exact) < 1e-4 * max(1, abs(exact)))
-                }
-            }
-            // All lists are read: only the order by codes can be wrong. Of three components two groups
-            // cannot tell many vectors apart.
-            let isCoarse = quantization == .pq4 && dimensions < 16
-            #expect(
-                last >= (isCoarse ? 0.7 : quantization == .none ? 1 : 0.9),
-                "\(metric), \(quantization), \(dimensions) dimensions: \(last)")
-        }
-    }
-
     /// By codes alone, distances are near to the truth, and results what such distances allow.
     @Test(arguments: Metric.allCases, [Quantization.sq8, .pq4, .pq8])
     func withoutVectorsDistancesAreThoseOfCodes(
@@ -72,18 +35,6 @@ import Testing
         #expect(try index.search(data.queries[0], limit: 10, accuracy: .exact).count == 10)
     }
 
-    @Test(arguments: Metric.allCases, IVFIndex.quantizations)
-    func anExactSearchIsThatOfAFlatIndex(metric: Metric, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 700, queries: 20, dimensions: 19, seed: 6)
-        let index = try data.lists(metric, .init(quantization: quantization))
-        let flat = try data.flatIndex(metric)
-        for query in data.queries {
-            let expected = try flat.search(query, limit: 13)
-            let found = try index.search(query, limit: 13, accuracy: .exact)
-            #expect(found.map(\.id) == expected.map(\.id))
-        }
-    }
-
     /// There are as many results as there are vectors, however few lists are read.
     @Test(arguments: IVFIndex.quantizations)
     func returnsAllThatThereAre(quantization: Quantization) throws {
@@ -101,57 +52,6 @@ import Testing
                     #expect(isSorted(found))
                 }
             }
-        }
-    }
-
-    /// Each vector finds itself.
-    @Test(arguments: Metric.allCases.filter { $0 != .innerProduct }, IVFIndex.quantizations)
-    func findsItself(metric: Metric, quantization: Quantization) throws {
-        let data = ClusteredVectors(count: 2000, dimensions: 16, seed: 8)
-        let index = try data.lists(metric, .init(quantization: quantization))
-        var missed = 0
-        for (number, vector) in data.vectors.enumerated() {
-            let found = try index.search(vector, limit: 1, accuracy: .effort(8))
-            if found.first?.id != UInt64(number) { missed += 1 }
-        }
-        #expect(missed <= 40, "\(missed) of 2000")
-    }
-
-    @Test(arguments: Metric.allCases, IVFIndex.quantizations)
-    func allTheSame(metric: Metric, quantization: Quantization) throws {
-        for component in [0, 1, -3.5] as [Float] {
-            let vector = [Float](repeating: component, count: 5)
-            let index = try IVFIndex.of(
-                Array(repeating: vector, count: 300), dimensions: 5, metric,
-                .init(quantization: quantization))
-            let found = try index.search(vector, limit: 7)
-            // Codes that are all the same have an order by place.
-            #expect(found.count == 7 && isSorted(found))
-            let expected: Float =
-                switch metric {
-                case .l2: 0
-                case .innerProduct: -5 * component * component
-                case .cosine: component == 0 ? 1 : 0
-                }
-            #expect(abs(found[0].distance - expected) < 1e-5, "\(found[0].distance)")
-            #expect(try index.search(vector, limit: 400).count == 300)
-        }
-    }
-
-    /// Components of very different size, and as large as they can be.
-    @Test(arguments: Metric.allCases, IVFIndex.quantizations)
-    func extremeComponents(metric: Metric, quantization: Quantization) throws {
-        var random = SeededGenerator(seed: 10)
-        let scales: [Float] = [3e38, 1e-38, 1, .leastNonzeroMagnitude, 1e19, 0]
-        let vectors = (0..<400).map { _ in
-            zip(scales, random.vector(6)).map { $0 * $1 }
-        }
-        let index = try IVFIndex.of(
-            vectors, dimensions: 6, metric, .init(quantization: quantization))
-        for vector in vectors.prefix(40) {
-            let found = try index.search(vector, limit: 10)
-            #expect(found.count == 10)
-            #expect(found.allSatisfy { !$0.distance.isNaN })
         }
     }
 
@@ -190,29 +90,6 @@ import Testing
                 }
             }
             for try await isEqual in group { #expect(isEqual) }
-        }
-    }
-
-    @Test func refusesWhatMakesNoSense() throws {
-        let data = ClusteredVectors(count: 50, queries: 1, dimensions: 4, seed: 13)
-        let index = try data.lists(.l2)
-        let query = data.queries[0]
-        expectError(.invalidLimit, mentions: "found 0") { () throws(VectorError) in
-            _ = try index.search(query, limit: 0)
-        }
-        for effort in [0, -1, 1_000_001] {
-            expectError(.invalidEffort, mentions: "found \(effort)") { () throws(VectorError) in
-                _ = try index.search(query, limit: 1, accuracy: .effort(effort))
-            }
-        }
-        expectError(.wrongDimensions, mentions: "expected 4") { () throws(VectorError) in
-            _ = try index.search([1, 2, 3], limit: 1)
-        }
-        expectError(.notFinite, mentions: "nan") { () throws(VectorError) in
-            _ = try index.search([1, 2, 3, .nan], limit: 1)
-        }
-        expectError(.notFinite, mentions: "query 1") { () throws(VectorError) in
-            _ = try index.search(batch: [1, 2, 3, 4, 1, 2, 3, .infinity].span, limit: 1)
         }
     }
 }
