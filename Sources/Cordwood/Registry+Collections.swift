@@ -60,7 +60,8 @@ extension Registry {
         if let format = SegmentFormat(configuration) {
             do throws(StorageError) {
                 sealer = Sealer(
-                    store: try SegmentStore(format, in: directory, on: storage, name: name),
+                    store: try SegmentStore(
+                        format, in: directory, on: storage, name: name, lock: lock),
                     log: log, configuration: configuration, name: name, threads: buildThreads)
             } catch { throw DatabaseError(error, "collection \(name)") }
         }

@@ -21,7 +21,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     /// Nothing more is opened: the folder is let go of.
     private var isClosing = false
     /// Held for as long as the database is open.
-    private var lock: (any StorageLock)?
+    private(set) var lock: (any StorageLock)?
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     /// Threads that build an index.

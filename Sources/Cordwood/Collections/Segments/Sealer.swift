@@ -42,6 +42,9 @@ struct Sealer<S: Storage>: Sendable {
         _ view: CollectionView<S>, truncations: Int, _ request: SealRequest
     ) async throws(DatabaseError) -> Bool {
         try await store.turn.withLock { () async throws(DatabaseError) -> Bool in
+            // Nobody else opens the database before this has ended.
+            let lock = try store.lockOfDatabase()
+            defer { withExtendedLifetime(lock) {} }
             var request = request
             let isCancelled = request.isCancelled
             request.isCancelled = { [log] in

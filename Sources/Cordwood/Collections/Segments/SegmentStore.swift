@@ -6,6 +6,10 @@ import Synchronization
 /// The files of a collection's segments: `segments/manifest`, and two for each segment.
 ///
 /// Whoever reads or changes them holds ``turn``: a view that is made anew, or a sealing.
+///
+/// **No file is another's.** Numbers are given from a random one on that differs from opening to opening.
+/// So whatever goes on in what was thought to have ended, it writes and removes no file of a database
+/// that was opened since. And a sealing has the database's lock for as long as it lasts.
 final class SegmentStore<S: Storage>: Sendable {
     private static var manifestName: String { "manifest" }
     private static var pageBytes: Int { 4096 }
@@ -24,7 +28,7 @@ final class SegmentStore<S: Storage>: Sendable {
         /// Nil before the files were looked at, and where nothing of them can be used.
         var committed: Committed?
         var wasRead = false
-        var nextNumber: Int64 = 1
+        var nextNumber: Int64
         var problems: [String] = []
         /// Whether anything was found wrong since the last commit.
         var isDamaged = false
@@ -35,16 +39,31 @@ final class SegmentStore<S: Storage>: Sendable {
     let storage: S
     private let name: String
     private let directory: StoragePath
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    /// How far beyond all numbers known this opening begins, at least 1.
+    private let leap: Int64
+    private weak let lock: (any StorageLock)?
 
-    /// `directory` is the collection's folder.
+    /// `directory` is the collection's folder, in a database that is open under `lock`.
     init(
-        _ format: SegmentFormat, in directory: StoragePath, on storage: S, name: String
+        _ format: SegmentFormat, in directory: StoragePath, on storage: S, name: String,
+        lock: (any StorageLock)?
     ) throws(StorageError) {
         self.format = format
         self.storage = storage
+        self.lock = lock
+        // Of a database that was opened 2^30 times the numbers are still below their limit.
+        leap = 1 + Int64(storage.randomIdentity() % (1 << 32))
+        state = Mutex(State(nextNumber: leap))
         self.name = name
         self.directory = try directory.appending("segments")
+    }
+
+    /// The lock under which the database is open, for whoever changes files; throws
+    /// ``DatabaseError/Code/closed`` once it was let go of.
+    func lockOfDatabase() throws(DatabaseError) -> any StorageLock {
+        guard let lock else { throw DatabaseError(.closed, "collection \(name)") }
+        return lock
     }
 
     /// What was found wrong with the files, a sentence each; told once.
@@ -108,7 +127,7 @@ final class SegmentStore<S: Storage>: Sendable {
         }
         state.withLock { state in
             state.wasRead = true
-            state.nextNumber = max(state.nextNumber, manifest?.nextNumber ?? 1)
+            state.nextNumber = max(state.nextNumber, (manifest?.nextNumber ?? 1) + leap)
         }
         await removeGarbage(besides: manifest?.entries.map(\.number) ?? [])
         guard let manifest else { return nil }
@@ -323,8 +342,8 @@ final class SegmentStore<S: Storage>: Sendable {
             if isOurs, !isNamed, let path = try? directory.appending(entry.name) {
                 try? await storage.remove(path)
             }
-            if isOurs, let number = Int64(parts[0]), number < SegmentManifest.numberLimit {
-                state.withLock { $0.nextNumber = max($0.nextNumber, number + 1) }
+            if isOurs, let number = Int64(parts[0]), number < SegmentManifest.numberLimit / 2 {
+                state.withLock { $0.nextNumber = max($0.nextNumber, number + leap) }
             }
         }
     }
