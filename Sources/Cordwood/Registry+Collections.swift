@@ -56,13 +56,15 @@ extension Registry {
         _ name: String, _ configuration: CollectionConfiguration, log: any Log,
         in directory: StoragePath
     ) async throws(DatabaseError) -> Collection {
+        let place = DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
         var sealer: Sealer<S>?
         if let format = SegmentFormat(configuration) {
             do throws(StorageError) {
                 sealer = Sealer(
                     store: try SegmentStore(
                         format, in: directory, on: storage, name: name, lock: lock),
-                    log: log, configuration: configuration, name: name, threads: buildThreads)
+                    log: log, configuration: configuration, name: name, threads: buildThreads
+                ) { [weak self] in await self?.note($0, of: place) }
             } catch { throw DatabaseError(error, "collection \(name)") }
         }
         let replay = CollectionReplay(
@@ -70,7 +72,6 @@ extension Registry {
         let views = try await CurrentView(of: log) { () async throws(DatabaseError) in
             try await replay.run()
         }
-        let place = DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
         if let problems = sealer?.store.takeProblems() {
             published.withLock { $0.recovery.notes += problems }
             for problem in problems { note(problem, of: place) }

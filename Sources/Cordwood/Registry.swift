@@ -20,8 +20,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let alterationLock = AsyncLock()
     /// Nothing more is opened: the folder is let go of.
     private var isClosing = false
-    /// Held for as long as the database is open.
-    private(set) var lock: (any StorageLock)?
+    let lock: DatabaseLock
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     /// Threads that build an index.
@@ -54,7 +53,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
 
     static func open(
-        _ storage: S, lock: any StorageLock, name: String, _ options: DatabaseOptions
+        _ storage: S, lock: DatabaseLock, name: String, _ options: DatabaseOptions
     ) async throws(DatabaseError) -> Registry<S> {
         let path: StoragePath
         let exists: Bool
@@ -74,7 +73,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     private init(
-        _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String,
+        _ storage: S, catalog: sending Catalog<S>, lock: DatabaseLock, name: String,
         maintenance: Maintenance, buildThreads: Int
     ) {
         self.storage = storage
@@ -111,7 +110,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         logs = []
         await catalog.close()
-        lock = nil
+        lock.letGo()
         if let failure { throw failure }
     }
 

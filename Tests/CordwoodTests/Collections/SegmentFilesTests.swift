@@ -190,22 +190,28 @@ import Testing
         try await third.close()
     }
 
-    /// A database that is let go of without being closed while it seals is not open to others before
-    /// that has ended.
-    @Test func aSealingHoldsTheLock() async throws {
+    /// A database that is let go of without being closed is not open to others while a collection of it
+    /// can seal, or still does.
+    @Test func whoSealsHoldsTheLock() async throws {
         let storage = SimulatedStorage(seed: 1)
         var first: Database? = try await Database.open(on: storage)
-        let collection = try #require(
-            try await first?.collection("points", PointModel.configuration()))
-        try await collection.upsert([Point(id: 1, vector: [1, 2, 3, 4, 5, 6])])
+        var collection = try await first?.collection("points", PointModel.configuration())
+        try await collection?.upsert([Point(id: 1, vector: [1, 2, 3, 4, 5, 6])])
+        weak let registry = first?.registry as AnyObject?
         storage.holdCompletions(of: [.rename])
-        let sealing = Task { try await collection.seal() }
+        let sealing = Task { [collection] in try await collection?.seal() }
         await storage.waitForHeld()
         first = nil
-        await expectDatabaseError(.locked) { _ = try await Database.open(on: storage) }
+        collection = nil
+        try await eventually("released") { registry == nil }
+        await #expect(throws: StorageError.self) {
+            try await storage.lock(StoragePath.root.appending("LOCK"))
+        }
         storage.releaseCompletions()
         try await sealing.value
-        await expectDatabaseError(.closed) { try await collection.seal() }
+        try await eventually("let go") {
+            (try? await storage.lock(StoragePath.root.appending("LOCK"))) != nil
+        }
         let second = try await Database.open(on: storage)
         #expect(await (try second.collection(named: "points")).segments.count == 1)
         try await second.close()

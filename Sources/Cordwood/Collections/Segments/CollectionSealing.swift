@@ -6,6 +6,7 @@ final class CollectionSealing: Sendable {
     private struct State {
         var background: Task<Void, Never>?
         var isStopped = false
+        var isSealing = false
         /// Why the last sealing failed; nil when it did not.
         var failure: DatabaseError?
         /// Nothing is begun in the background before the head has as many points.
@@ -33,6 +34,7 @@ final class CollectionSealing: Sendable {
     }
 
     var failure: DatabaseError? { state.withLock { $0.failure } }
+    var isSealing: Bool { state.withLock { $0.isSealing } }
 
     /// Begins a sealing in the background when one is due. O(1).
     func startIfDue() {
@@ -99,6 +101,8 @@ final class CollectionSealing: Sendable {
     }
 
     private func run(_ request: SealRequest) async throws(DatabaseError) -> Bool {
+        state.withLock { $0.isSealing = true }
+        defer { state.withLock { $0.isSealing = false } }
         while true {
             if state.withLock({ $0.isStopped }) {
                 throw DatabaseError(.closed, "collection \(name)")
