@@ -77,7 +77,7 @@ extension Registry {
             for problem in problems { note(problem, of: place) }
         }
         let sealing = CollectionSealing(
-            name: name, views: views, sealAfter: configuration.sealAfter,
+            name: name, views: views, configuration: configuration,
             ownTasksExecutor: storage.ownTasksExecutor
         ) { [weak self] error in
             await self?.note("a sealing failed and will be tried again: \(error)", of: place)

@@ -21,14 +21,20 @@ final class CollectionSealing: Sendable {
     private let failed: @Sendable (DatabaseError) async -> Void
     private let state = Mutex(State())
     private let turn = AsyncLock()
+    /// Where upserts wait while the head is full.
+    let room: HeadRoom
 
     init(
-        name: String, views: CurrentView, sealAfter: Int, ownTasksExecutor: (any TaskExecutor)?,
+        name: String, views: CurrentView, configuration: CollectionConfiguration,
+        ownTasksExecutor: (any TaskExecutor)?,
         failed: @escaping @Sendable (DatabaseError) async -> Void
     ) {
         self.name = name
         self.views = views
-        self.sealAfter = sealAfter
+        sealAfter = configuration.sealAfter
+        room = HeadRoom(name: name, limit: configuration.headLimit ?? .max) {
+            views.latest.view.headCount
+        }
         self.ownTasksExecutor = ownTasksExecutor
         self.failed = failed
     }
@@ -36,12 +42,14 @@ final class CollectionSealing: Sendable {
     var failure: DatabaseError? { state.withLock { $0.failure } }
     var isSealing: Bool { state.withLock { $0.isSealing } }
 
-    /// Begins a sealing in the background when one is due. O(1).
-    func startIfDue() {
+    /// Begins a sealing in the background when one is due; after one that failed only when the head has
+    /// grown, or where somebody waits for it. O(1).
+    func startIfDue(isAwaited: Bool = false) {
         let view = views.latest.view
         guard view.isSealDue else { return }
         state.withLock { state in
-            guard state.background == nil, !state.isStopped, view.headCount >= state.nextHeadCount
+            guard state.background == nil, !state.isStopped,
+                isAwaited || view.headCount >= state.nextHeadCount
             else { return }
             state.background = Task(executorPreference: ownTasksExecutor) {
                 await self.runBackground()
@@ -55,6 +63,12 @@ final class CollectionSealing: Sendable {
             while hasSealed, views.latest.view.isSealDue { hasSealed = try await seal(.small) }
             if !hasSealed { pause() }
         } catch {
+            // Whoever waits for room has to know that there will be none.
+            room.fail(
+                error.code == .closed
+                    ? error
+                    : DatabaseError(
+                        .sealingFailed, "collection \(name): its head is full", cause: error))
             // Kept for whoever asks: nothing is lost, and the head goes on to grow meanwhile.
             pause()
             if error.code != .closed {
@@ -64,7 +78,7 @@ final class CollectionSealing: Sendable {
         }
         state.withLock { $0.background = nil }
         // A change that came before that line has begun nothing.
-        startIfDue()
+        startIfDue(isAwaited: room.admitWaiters())
     }
 
     /// Begins nothing in the background before the head has grown.
@@ -97,6 +111,7 @@ final class CollectionSealing: Sendable {
             state.failure = nil
             state.nextHeadCount = 0
         }
+        if room.admitWaiters() { startIfDue(isAwaited: true) }
         return hasSealed
     }
 
@@ -125,6 +140,7 @@ final class CollectionSealing: Sendable {
             state.isStopped = true
             return state.background
         }
+        room.close()
         await background?.value
         await turn.withLock {}
     }

@@ -149,8 +149,8 @@ struct Sealer<S: Storage>: Sendable {
     ) async throws(DatabaseError) -> [UInt64: Int64] {
         var offsets: [UInt64: Int64] = [:]
         offsets.reserveCapacity(entries.count)
-        try await points.read(entries, check: { () throws(DatabaseError) in try check(request) }) {
-            found throws(DatabaseError) in
+        func check() throws(DatabaseError) { try self.check(request) }
+        try await points.read(entries, check: check) { found throws(DatabaseError) in
             for point in found {
                 let vector = point.vector ?? []
                 do throws(VectorError) {
@@ -160,7 +160,7 @@ struct Sealer<S: Storage>: Sendable {
             }
         }
         // A cancelled task reads no more, as if the log ended.
-        try check(request)
+        try check()
         return offsets
     }
 
