@@ -137,6 +137,31 @@ import Testing
         try await again.close()
     }
 
+    /// When some of its points are in the head each point is found once, the others in the segment.
+    @Test func halfOfASegmentIsInTheHead() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let (database, collection, model) = try await prepared(storage, seed: 1, damaging: [])
+        let view = try #require(
+            collection.views.latest.view as? CollectionView<SimulatedStorage>)
+        let segment = await view.read { $0.segments[0].segment }
+        let all = await view.read { $0.entries(of: segment) }
+        #expect(all.count == 114 && zip(all, all.dropFirst()).allSatisfy { $0.offset < $1.offset })
+        let half = all.prefix(60).map {
+            PointMutation(id: $0.id, vector: model.points[$0.id], offset: $0.offset)
+        }
+        // A record that is not the latest any more changes nothing.
+        let old = PointMutation(id: all[70].id, vector: [9, 9, 9, 9, 9, 9], offset: 0)
+        try await view.write { points throws(VectorError) in
+            try points.restore(half + [old], of: segment)
+        }
+        #expect(collection.headCount == 70)
+        var random = SplitMix64(seed: 1)
+        try await model.check(collection, random: &random, "half")
+        try await collection.seal(merging: .all)
+        try await model.check(collection, random: &random, "sealed")
+        try await database.close()
+    }
+
     /// What neither the segment nor the log has is an error with a name; the rest of the log is as it was.
     @Test func aDamagedLogIsToldByTheSearch() async throws {
         let storage = SimulatedStorage(seed: 1)
