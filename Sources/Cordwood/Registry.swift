@@ -25,6 +25,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     /// Threads that build an index.
     let buildThreads: Int
+    var openCollections: [Collection] = []
     var logs: [any Log] = []
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []

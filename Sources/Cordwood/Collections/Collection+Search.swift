@@ -1,3 +1,4 @@
+import CordwoodLog
 public import CordwoodVectors
 
 extension Collection {
@@ -32,7 +33,8 @@ extension Collection {
     ) async throws(DatabaseError) -> [[Neighbor]] {
         let search = PointSearch(
             queries: queries, limit: limit, accuracy: accuracy, allowed: allowed)
-        return try await inCurrentView { version throws(DatabaseError) in
+        return try await inCurrentView(queries.count / configuration.dimensions) {
+            version throws(DatabaseError) in
             try await version.view.search(search, truncations: version.truncations)
         }
     }
@@ -49,21 +51,30 @@ extension Collection {
         try checkIsOneQuery(query)
         let search = PointSearch(
             queries: query, limit: maximum, accuracy: accuracy, allowed: allowed)
-        return try await inCurrentView { version throws(DatabaseError) in
+        return try await inCurrentView(1) { version throws(DatabaseError) in
             try await version.view.search(
                 search, within: distance, truncations: version.truncations)
         }
     }
 
     private func inCurrentView<Found>(
+        _ queryCount: Int,
         _ search: (CurrentView.Version) async throws(DatabaseError) -> Found
     ) async throws(DatabaseError) -> Found {
         // A segment that was found damaged is built anew.
         defer { sealing.startIfDue() }
+        let observer = observation.current
+        let start = observer.map { _ in LogObserver.monotonicNow() }
         while true {
             try checkCancellation()
             let version = try await views.current()
-            do throws(DatabaseError) { return try await search(version) } catch {
+            do throws(DatabaseError) {
+                let found = try await search(version)
+                if let observer, let start {
+                    observer.searched(queryCount, LogObserver.monotonicNow() - start)
+                }
+                return found
+            } catch {
                 // The log was cut while points were read from it: the next view is of what is left.
                 if error.code == .cancelled, !views.isCurrent(version) { continue }
                 throw error

@@ -14,16 +14,18 @@ public final class Collection: Sendable {
     let log: any Log
     let views: CurrentView
     let sealing: CollectionSealing
+    let observation: CollectionObservation
 
     init(
         name: String, configuration: CollectionConfiguration, log: any Log, views: CurrentView,
-        sealing: CollectionSealing
+        sealing: CollectionSealing, observation: CollectionObservation
     ) {
         self.name = name
         self.configuration = configuration
         self.log = log
         self.views = views
         self.sealing = sealing
+        self.observation = observation
     }
 
     /// How many points there are; after a truncation of the log, until the next call that looks at

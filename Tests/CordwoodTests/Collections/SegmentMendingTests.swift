@@ -61,12 +61,21 @@ import Testing
         storage.files.filter { $0.names.last!.hasSuffix(".vectors") }
     }
 
-    private func notes(of database: Database) async -> AsyncStream<String> {
+    private final class Counter: Sendable {
+        let value = Atomic(0)
+    }
+
+    private func notes(
+        of database: Database, _ rebuilt: Counter
+    ) async -> AsyncStream<String> {
         let notes = AsyncStream<String>.makeStream()
         await database.observe(
             DatabaseObserver(
                 observer: { _ in LogObserver() },
-                noted: { place, note in notes.continuation.yield("\(place): \(note)") }))
+                noted: { place, note in notes.continuation.yield("\(place): \(note)") },
+                collection: { _ in
+                    CollectionObserver(rebuilt: { rebuilt.value.add($0, ordering: .relaxed) })
+                }))
         return notes.stream
     }
 
@@ -75,7 +84,8 @@ import Testing
         let storage = SimulatedStorage(seed: 1)
         let (database, collection, model) = try await prepared(
             storage, seed: 1, damaging: damaged)
-        let notes = await notes(of: database)
+        let rebuilt = Counter()
+        let notes = await notes(of: database, rebuilt)
         let numbers = await collection.segments.map(\.number)
         let paths = vectorFiles(storage)
         // Sealing waits, so that what is said of it can be seen.
@@ -94,6 +104,7 @@ import Testing
         try await eventually("built anew") { collection.damage.isEmpty && !collection.isSealing }
         #expect(collection.headCount == 0 && collection.sealFailure == nil)
         try await model.check(collection, random: &random, "built anew")
+        try await eventually("told") { rebuilt.value.load(ordering: .relaxed) == damaged.count }
         // The damaged files are gone, and the next opening finds nothing wrong.
         try await eventually("removed") {
             damaged.allSatisfy { !storage.files.contains(paths[$0]) }

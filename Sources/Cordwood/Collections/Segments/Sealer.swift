@@ -30,6 +30,7 @@ struct Sealer<S: Storage>: Sendable {
     let name: String
     /// Threads that build an index.
     let threads: Int
+    let observation: CollectionObservation
     /// Told what is wrong with a segment that was in use, in a sentence.
     let noted: @Sendable (String) async -> Void
 
@@ -59,6 +60,7 @@ struct Sealer<S: Storage>: Sendable {
         _ view: CollectionView<S>, truncations: Int, _ request: SealRequest
     ) async throws(DatabaseError) -> Bool {
         try check(request)
+        let start = LogObserver.monotonicNow()
         let snapshot = await view.read { SealPlan.Snapshot($0) }
         let damage = store.damage
         let plan = await storage.offload { [maximumCount = store.format.maximumCount, request] in
@@ -84,6 +86,14 @@ struct Sealer<S: Storage>: Sendable {
             throw error
         }
         await publish(segment, plan, in: view)
+        if let observer = observation.current {
+            if let segment {
+                observer.sealed(segment.offsets.count, LogObserver.monotonicNow() - start)
+            }
+            let left = Set(store.damage)
+            let rebuilt = damage.count { !left.contains($0) }
+            if rebuilt > 0 { observer.rebuilt(rebuilt) }
+        }
         await store.removeFiles(of: unnamed)
         return segment != nil || !plan.merged.isEmpty
     }
