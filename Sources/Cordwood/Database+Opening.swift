@@ -41,9 +41,9 @@ extension Database {
     ) async throws(DatabaseError) -> Database {
         try options.validate()
         try await checkFolder(storage, options, name)
-        let lock: any StorageLock
+        let lock: DatabaseLock
         do {
-            lock = try await storage.lock(try StoragePath.root.appending(lockName))
+            lock = DatabaseLock(try await storage.lock(try StoragePath.root.appending(lockName)))
         } catch { throw DatabaseError(error, name) }
         let registry = try await Registry.open(
             storage, lock: lock, name: name, options)

@@ -8,7 +8,7 @@ import Synchronization
 /// Everything in it is a log, or a view of one that is rebuilt from it. All members may be used from
 /// any task at any time; none blocks a thread of Swift's pool. Close it with ``close()``: a database
 /// that is only released loses nothing that was acknowledged as durable, and recovers when it is
-/// opened again.
+/// opened again, which is refused for as long as somebody has a collection of it that is sealed.
 public final class Database: Sendable {
     let registry: any DatabaseRegistry
     let services: DatabaseServices

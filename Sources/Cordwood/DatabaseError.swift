@@ -30,6 +30,9 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
         public static let invalidVector = Code(description: "invalid vector")
         /// A record of a collection that does not parse as a point.
         public static let malformedPoint = Code(description: "malformed point")
+        /// The head of a collection is full, and sealing it has just failed, for the cause: nothing was
+        /// written. Searches and deletions work; the next upsert has it sealed again and waits for that.
+        public static let sealingFailed = Code(description: "sealing failed")
         /// The log failed; the cause says how, and what still works.
         public static let log = Code(description: "log failed")
         /// The storage failed.

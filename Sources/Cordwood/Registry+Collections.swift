@@ -42,6 +42,8 @@ extension Registry {
             let collection = try await self.collection(
                 name, configuration, log: log, in: directory)
             if existing == nil { try await add(.addCollection(name: name, configuration)) }
+            if let observer { collection.observation.set(observer.collection(collection.place)) }
+            openCollections.append(collection)
             // Only what the catalog names may have files of its own.
             collection.sealing.startIfDue()
             return collection
@@ -56,12 +58,17 @@ extension Registry {
         _ name: String, _ configuration: CollectionConfiguration, log: any Log,
         in directory: StoragePath
     ) async throws(DatabaseError) -> Collection {
+        let place = DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
+        let observation = CollectionObservation()
         var sealer: Sealer<S>?
         if let format = SegmentFormat(configuration) {
             do throws(StorageError) {
                 sealer = Sealer(
-                    store: try SegmentStore(format, in: directory, on: storage, name: name),
-                    log: log, configuration: configuration, name: name, threads: buildThreads)
+                    store: try SegmentStore(
+                        format, in: directory, on: storage, name: name, lock: lock),
+                    log: log, configuration: configuration, name: name, threads: buildThreads,
+                    observation: observation
+                ) { [weak self] in await self?.note($0, of: place) }
             } catch { throw DatabaseError(error, "collection \(name)") }
         }
         let replay = CollectionReplay(
@@ -69,18 +76,19 @@ extension Registry {
         let views = try await CurrentView(of: log) { () async throws(DatabaseError) in
             try await replay.run()
         }
-        let place = DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
         if let problems = sealer?.store.takeProblems() {
             published.withLock { $0.recovery.notes += problems }
             for problem in problems { note(problem, of: place) }
         }
         let sealing = CollectionSealing(
-            name: name, views: views, sealAfter: configuration.sealAfter,
+            name: name, views: views, configuration: configuration,
             ownTasksExecutor: storage.ownTasksExecutor
         ) { [weak self] error in
+            observation.current?.sealingFailed(error)
             await self?.note("a sealing failed and will be tried again: \(error)", of: place)
         }
         return Collection(
-            name: name, configuration: configuration, log: log, views: views, sealing: sealing)
+            name: name, configuration: configuration, log: log, views: views, sealing: sealing,
+            observation: observation)
     }
 }

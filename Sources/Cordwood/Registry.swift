@@ -20,12 +20,12 @@ actor Registry<S: Storage>: DatabaseRegistry {
     private let alterationLock = AsyncLock()
     /// Nothing more is opened: the folder is let go of.
     private var isClosing = false
-    /// Held for as long as the database is open.
-    private var lock: (any StorageLock)?
+    let lock: DatabaseLock
     private var topics: [String: Task<Result<Topic, DatabaseError>, Never>] = [:]
     var collections: [String: Task<Result<Collection, DatabaseError>, Never>] = [:]
     /// Threads that build an index.
     let buildThreads: Int
+    var openCollections: [Collection] = []
     var logs: [any Log] = []
     /// Which log each of ``logs`` is, and how long its opening took.
     var openings: [Opening] = []
@@ -55,7 +55,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     nonisolated var recovery: RecoveryReport { published.withLock { $0.recovery } }
 
     static func open(
-        _ storage: S, lock: any StorageLock, name: String, _ options: DatabaseOptions
+        _ storage: S, lock: DatabaseLock, name: String, _ options: DatabaseOptions
     ) async throws(DatabaseError) -> Registry<S> {
         let path: StoragePath
         let exists: Bool
@@ -75,7 +75,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
     }
 
     private init(
-        _ storage: S, catalog: sending Catalog<S>, lock: any StorageLock, name: String,
+        _ storage: S, catalog: sending Catalog<S>, lock: DatabaseLock, name: String,
         maintenance: Maintenance, buildThreads: Int
     ) {
         self.storage = storage
@@ -112,7 +112,7 @@ actor Registry<S: Storage>: DatabaseRegistry {
         }
         logs = []
         await catalog.close()
-        lock = nil
+        lock.letGo()
         if let failure { throw failure }
     }
 

@@ -30,4 +30,10 @@ extension Collection {
     /// head. The background tries again when the head has grown by
     /// ``CollectionConfiguration/sealAfter`` points.
     public var sealFailure: DatabaseError? { sealing.failure }
+
+    /// Files of segments that were found damaged and are still to be built anew; empty when all is well.
+    public var damage: [SegmentDamage] { views.latest.view.damage }
+
+    /// Whether a segment is being built.
+    public var isSealing: Bool { sealing.isSealing }
 }

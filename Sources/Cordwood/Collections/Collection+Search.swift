@@ -1,3 +1,4 @@
+import CordwoodLog
 public import CordwoodVectors
 
 extension Collection {
@@ -7,6 +8,11 @@ extension Collection {
     /// `accuracy` is how near to the truth it has to be in segments; the head is always searched exactly:
     /// O(points of the head × dimensions). Each segment costs a search of its own. With a set of ids
     /// also O(ids) for each segment.
+    ///
+    /// A segment whose file turns out to be damaged, or cannot be read, is no error: the search waits
+    /// until its points were read from the log into the head, O(bytes of the log), and a segment of them is
+    /// built in the background (``damage``). Where the log is damaged as well the search throws
+    /// ``DatabaseError/Code/log``.
     ///
     /// Throws ``DatabaseError/Code/invalidVector`` for a query, a limit or an accuracy that is refused. A
     /// search of a cancelled task throws ``DatabaseError/Code/cancelled``, unless it is already running.
@@ -25,12 +31,11 @@ extension Collection {
         batch queries: [Float], limit: Int = 10, accuracy: SearchAccuracy = .recall(0.95),
         allowing allowed: Set<UInt64>? = nil
     ) async throws(DatabaseError) -> [[Neighbor]] {
-        try checkCancellation()
-        let view = try await views.current().view
         let search = PointSearch(
             queries: queries, limit: limit, accuracy: accuracy, allowed: allowed)
-        do { return try await view.search(search) } catch {
-            throw DatabaseError(error, "search in \(name)")
+        return try await inCurrentView(queries.count / configuration.dimensions) {
+            version throws(DatabaseError) in
+            try await version.view.search(search, truncations: version.truncations)
         }
     }
 
@@ -44,12 +49,36 @@ extension Collection {
         accuracy: SearchAccuracy = .recall(0.95), allowing allowed: Set<UInt64>? = nil
     ) async throws(DatabaseError) -> [Neighbor] {
         try checkIsOneQuery(query)
-        try checkCancellation()
-        let view = try await views.current().view
         let search = PointSearch(
             queries: query, limit: maximum, accuracy: accuracy, allowed: allowed)
-        do { return try await view.search(search, within: distance) } catch {
-            throw DatabaseError(error, "search in \(name)")
+        return try await inCurrentView(1) { version throws(DatabaseError) in
+            try await version.view.search(
+                search, within: distance, truncations: version.truncations)
+        }
+    }
+
+    private func inCurrentView<Found>(
+        _ queryCount: Int,
+        _ search: (CurrentView.Version) async throws(DatabaseError) -> Found
+    ) async throws(DatabaseError) -> Found {
+        // A segment that was found damaged is built anew.
+        defer { sealing.startIfDue() }
+        let observer = observation.current
+        let start = observer.map { _ in LogObserver.monotonicNow() }
+        while true {
+            try checkCancellation()
+            let version = try await views.current()
+            do throws(DatabaseError) {
+                let found = try await search(version)
+                if let observer, let start {
+                    observer.searched(queryCount, LogObserver.monotonicNow() - start)
+                }
+                return found
+            } catch {
+                // The log was cut while points were read from it: the next view is of what is left.
+                if error.code == .cancelled, !views.isCurrent(version) { continue }
+                throw error
+            }
         }
     }
 

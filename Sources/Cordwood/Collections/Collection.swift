@@ -14,16 +14,18 @@ public final class Collection: Sendable {
     let log: any Log
     let views: CurrentView
     let sealing: CollectionSealing
+    let observation: CollectionObservation
 
     init(
         name: String, configuration: CollectionConfiguration, log: any Log, views: CurrentView,
-        sealing: CollectionSealing
+        sealing: CollectionSealing, observation: CollectionObservation
     ) {
         self.name = name
         self.configuration = configuration
         self.log = log
         self.views = views
         self.sealing = sealing
+        self.observation = observation
     }
 
     /// How many points there are; after a truncation of the log, until the next call that looks at
@@ -37,6 +39,10 @@ public final class Collection: Sendable {
     /// one's record, acknowledged as asked and applied to the view.
     ///
     /// Nothing is written when a vector has the wrong dimensions or a component that is not finite.
+    ///
+    /// Waits while the head is full (``CollectionConfiguration/headLimit``), for points to be sealed; in a
+    /// cancelled task that throws ``DatabaseError/Code/cancelled``, and where the sealing fails
+    /// ``DatabaseError/Code/sealingFailed``: nothing was written.
     @discardableResult public func upsert(
         _ points: [Point], acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) -> Int64 {
@@ -49,6 +55,10 @@ public final class Collection: Sendable {
             } catch { throw DatabaseError(error, "point \(point.id) of \(name)") }
             records.append(try PointCodec.upsert(point))
         }
+        try await sealing.room.enter(points.count) { sealing.startIfDue(isAwaited: true) }
+        defer {
+            if sealing.room.leave(points.count) { sealing.startIfDue(isAwaited: true) }
+        }
         return try await append(records, acknowledge) { index, offset in
             PointMutation(id: points[index].id, vector: points[index].vector, offset: offset)
         }
@@ -59,7 +69,9 @@ public final class Collection: Sendable {
     @discardableResult public func delete(
         _ ids: [UInt64], acknowledge: Acknowledgement = .durable
     ) async throws(DatabaseError) -> Int64 {
-        try await append(ids.map(PointCodec.deletion), acknowledge) { index, offset in
+        // Where points go, others may come.
+        defer { sealing.room.admitWaiters() }
+        return try await append(ids.map(PointCodec.deletion), acknowledge) { index, offset in
             PointMutation(id: ids[index], vector: nil, offset: offset)
         }
     }

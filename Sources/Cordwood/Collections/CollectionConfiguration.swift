@@ -3,7 +3,7 @@ public import CordwoodVectors
 
 /// What a collection holds and how it is searched; fixed when it is created.
 public struct CollectionConfiguration: Sendable, Hashable {
-    /// How many points the head of a collection may hold.
+    /// What ``sealAfter`` may be.
     public static let sealAfterRange = 1...1 << 30
 
     /// Components of every vector, 1 to 65,536.
@@ -27,6 +27,12 @@ public struct CollectionConfiguration: Sendable, Hashable {
         self.sealAfter = sealAfter
         self.log = log
     }
+
+    /// How many points the head holds at most, and those of one more upsert: so many times
+    /// ``sealAfter``. Upserts that outrun the building of segments wait then until there is room. Nil for
+    /// ``IndexKind/flat``, where all points stay in the head.
+    public var headLimit: Int? { index == .flat ? nil : Self.sealsAtMostBehind * sealAfter }
+    private static let sealsAtMostBehind = 4
 
     /// Throws ``DatabaseError/Code/invalidConfiguration`` for numbers that cannot work.
     public func validate() throws(DatabaseError) {

@@ -67,6 +67,32 @@ struct CollectionPoints: ~Copyable, Sendable {
         for index in segments.indices { segments[index].drop(before: offset) }
     }
 
+    // MARK: Mending
+
+    /// The live points of a segment, by offset; none where it is not there any more. O(n log n).
+    func entries(of segment: CollectionSegment) -> [SealPlan.Entry] {
+        guard let live = segments.first(where: { $0.segment === segment }) else { return [] }
+        return live.entries.sorted { $0.offset < $1.offset }
+    }
+
+    /// Puts points into the head that are live in a segment, from these very records, and no longer there.
+    mutating func restore(
+        _ points: [PointMutation], of segment: CollectionSegment
+    ) throws(VectorError) {
+        guard let target = segments.firstIndex(where: { $0.segment === segment }) else { return }
+        for point in points {
+            guard let vector = point.vector, let place = segments[target].livePlace(of: point.id),
+                segment.offsets[place] == point.offset
+            else { continue }
+            try head.upsert(id: point.id, vector: vector.span, offset: point.offset)
+            segments[target].live[place] = false
+        }
+    }
+
+    mutating func remove(_ segment: CollectionSegment) {
+        segments.removeAll { $0.segment === segment }
+    }
+
     // MARK: Sealing
 
     /// Whether the head has so many points, or a segment too many dead ones.

@@ -62,7 +62,8 @@ struct CollectionReplay<S: Storage>: Sendable {
             building.write { $0.drop(before: firstOffset) }
         }
         return CollectionView(
-            building, sealer: sealer, sealAfter: configuration.sealAfter, storage: storage)
+            building, of: name, sealer: sealer, sealAfter: configuration.sealAfter,
+            storage: storage)
     }
 
     private static func apply(

@@ -31,6 +31,7 @@ final class CollectionView<S: Storage>: Sendable {
     private let isDue: Atomic<Bool>
     /// Why the view stopped following its log, when it had to.
     private let failure = Mutex<VectorError?>(nil)
+    private let name: String
     private let storage: S
     private let sealAfter: Int
     /// Nil where nothing is sealed.
@@ -38,16 +39,14 @@ final class CollectionView<S: Storage>: Sendable {
 
     /// A view that begins with these points.
     init(
-        _ points: ReadWriteLock<CollectionPoints>, sealer: Sealer<S>?, sealAfter: Int, storage: S
+        _ points: ReadWriteLock<CollectionPoints>, of name: String, sealer: Sealer<S>?,
+        sealAfter: Int, storage: S
     ) {
+        self.name = name
         count = Atomic(points.read { $0.count })
         unsealed = Atomic(points.read { $0.head.count })
         order = Mutex(Order(next: points.read { $0.appliedOffset }))
-        // What was wrong with files is put right by writing others.
-        let isDamaged = sealer?.store.isDamaged ?? false
-        isDue = Atomic(
-            sealer != nil
-                && points.read { $0.isSealDue(after: sealAfter) || isDamaged && $0.count > 0 })
+        isDue = Atomic(points.read { Self.isDue($0, sealer, sealAfter) })
         self.points = points
         self.storage = storage
         self.sealer = sealer
@@ -145,8 +144,16 @@ final class CollectionView<S: Storage>: Sendable {
     private func publish(_ points: borrowing CollectionPoints) {
         count.store(points.count, ordering: .releasing)
         unsealed.store(points.head.count, ordering: .releasing)
-        isDue.store(
-            sealer != nil && points.isSealDue(after: sealAfter), ordering: .releasing)
+        isDue.store(Self.isDue(points, sealer, sealAfter), ordering: .releasing)
+    }
+
+    /// What is wrong with files is put right by writing others.
+    private static func isDue(
+        _ points: borrowing CollectionPoints, _ sealer: Sealer<S>?, _ sealAfter: Int
+    ) -> Bool {
+        guard let sealer else { return false }
+        return points.isSealDue(after: sealAfter)
+            || points.count > 0 && !sealer.store.damage.isEmpty
     }
 }
 
@@ -157,19 +164,42 @@ extension CollectionView: CollectionViewing {
         await read { $0.segments.map(SegmentSummary.init) }
     }
 
-    func search(_ search: PointSearch) async throws(VectorError) -> [[Neighbor]] {
-        try checkFollows()
-        return try await storage.offload { [points] () throws(VectorError) in
+    var damage: [SegmentDamage] { sealer?.store.damage ?? [] }
+
+    func search(
+        _ search: PointSearch, truncations: Int
+    ) async throws(DatabaseError) -> [[Neighbor]] {
+        try await searched(truncations) { points throws(PointSearchError) in
             try search.run(on: points)
         }
     }
 
     func search(
-        _ search: PointSearch, within distance: Float
-    ) async throws(VectorError) -> [Neighbor] {
-        try checkFollows()
-        return try await storage.offload { [points] () throws(VectorError) in
+        _ search: PointSearch, within distance: Float, truncations: Int
+    ) async throws(DatabaseError) -> [Neighbor] {
+        try await searched(truncations) { points throws(PointSearchError) in
             try search.run(on: points, within: distance)
+        }
+    }
+
+    /// Searches again without a segment that cannot be read: one less each time.
+    private func searched<Value: Sendable>(
+        _ truncations: Int,
+        _ body:
+            @escaping @Sendable (ReadWriteLock<CollectionPoints>) throws(PointSearchError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        while true {
+            do { try checkFollows() } catch { throw DatabaseError(error, "search in \(name)") }
+            let failure: PointSearchError
+            do throws(PointSearchError) {
+                return try await storage.offload { [points] () throws(PointSearchError) in
+                    try body(points)
+                }
+            } catch { failure = error }
+            guard let sealer, let segment = failure.unreadable else {
+                throw DatabaseError(failure.cause, "search in \(name)")
+            }
+            try await sealer.mend(segment, failure.cause, in: self, truncations: truncations)
         }
     }
 

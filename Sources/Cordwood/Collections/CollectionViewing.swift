@@ -12,9 +12,12 @@ protocol CollectionViewing: Sendable {
     func offset(of id: UInt64) async -> Int64?
     func bytesAllocated() async -> Int
     func segments() async -> [SegmentSummary]
-    func search(_ search: PointSearch) async throws(VectorError) -> [[Neighbor]]
+    var damage: [SegmentDamage] { get }
     func search(
-        _ search: PointSearch, within distance: Float
-    ) async throws(VectorError) -> [Neighbor]
+        _ search: PointSearch, truncations: Int
+    ) async throws(DatabaseError) -> [[Neighbor]]
+    func search(
+        _ search: PointSearch, within distance: Float, truncations: Int
+    ) async throws(DatabaseError) -> [Neighbor]
     func seal(_ request: SealRequest, truncations: Int) async throws(DatabaseError) -> Bool
 }

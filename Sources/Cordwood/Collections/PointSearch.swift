@@ -1,5 +1,17 @@
 import CordwoodVectors
 
+/// Why a search failed.
+struct PointSearchError: Error {
+    var cause: VectorError
+    /// The segment that it failed in.
+    var segment: CollectionSegment?
+
+    /// The segment whose bytes cannot be had, or are not those that were written.
+    var unreadable: CollectionSegment? {
+        cause.code == .damaged || cause.code == .storage ? segment : nil
+    }
+}
+
 /// One search of a collection's points, for one query or more.
 struct PointSearch: Sendable {
     /// The components of one query after the other.
@@ -12,23 +24,33 @@ struct PointSearch: Sendable {
     /// For each query the nearest points, by distance and then by id: at least `limit` of those allowed
     /// where there are as many. The head is searched exactly, each segment as `accuracy` says.
     ///
+    /// Throws for what is refused, and where a segment cannot be read, which the error names then.
+    ///
     /// Blocks the calling thread. The lock is held for the search of the head: segments do not change,
     /// and what is live in them is copied, so that all is of one moment.
-    func run(on points: ReadWriteLock<CollectionPoints>) throws(VectorError) -> [[Neighbor]] {
-        try accuracy.validate()
-        var (found, segments) = try points.read {
-            points throws(VectorError) -> ([[Neighbor]], [LiveSegment]) in
-            let inHead =
-                if let allowed {
-                    try points.head.search(batch: queries.span, limit: limit, allowing: allowed)
-                } else {
-                    try points.head.search(batch: queries.span, limit: limit)
-                }
-            return (inHead, points.segments)
-        }
+    func run(on points: ReadWriteLock<CollectionPoints>) throws(PointSearchError) -> [[Neighbor]] {
+        var found: [[Neighbor]]
+        var segments: [LiveSegment]
+        do throws(VectorError) {
+            try accuracy.validate()
+            (found, segments) = try points.read {
+                points throws(VectorError) -> ([[Neighbor]], [LiveSegment]) in
+                let inHead =
+                    if let allowed {
+                        try points.head.search(batch: queries.span, limit: limit, allowing: allowed)
+                    } else {
+                        try points.head.search(batch: queries.span, limit: limit)
+                    }
+                return (inHead, points.segments)
+            }
+        } catch { throw PointSearchError(cause: error) }
         segments.removeAll { $0.liveCount == 0 }
         for segment in segments {
-            guard let further = try run(on: segment) else { continue }
+            let inSegment: [[Neighbor]]?
+            do throws(VectorError) { inSegment = try run(on: segment) } catch {
+                throw PointSearchError(cause: error, segment: segment.segment)
+            }
+            guard let further = inSegment else { continue }
             for query in found.indices { merge(further[query], into: &found[query]) }
         }
         return found
@@ -73,11 +95,13 @@ struct PointSearch: Sendable {
     /// `limit` nearest of them where there are more. Looks for twice as many until the last is farther.
     func run(
         on points: ReadWriteLock<CollectionPoints>, within distance: Float
-    ) throws(VectorError) -> [Neighbor] {
-        guard !distance.isNaN else {
-            throw VectorError(.notFinite, "the distance to search within is \(distance)")
-        }
-        try FlatIndex.validate(limit: limit)
+    ) throws(PointSearchError) -> [Neighbor] {
+        do throws(VectorError) {
+            guard !distance.isNaN else {
+                throw VectorError(.notFinite, "the distance to search within is \(distance)")
+            }
+            try FlatIndex.validate(limit: limit)
+        } catch { throw PointSearchError(cause: error) }
         var search = self
         search.limit = min(limit, Self.firstWithin)
         while true {

@@ -40,12 +40,14 @@ extension DatabaseObserver {
             },
             noted: { place, note in
                 logger.warning("\(note)", metadata: LogMetrics.metadata(place))
-            })
+            },
+            collection: { LogMetrics($0, factory).collectionObserver() },
+            collectionMeasured: { LogMetrics($0, factory).measured($1) })
     }
 }
 
 /// The instruments of one log, made once: recording into them allocates nothing of ours.
-private struct LogMetrics: Sendable {
+struct LogMetrics: Sendable {
     private let place: DatabaseObserver.Place
     private let factory: any MetricsFactory
     private let dimensions: [(String, String)]
@@ -64,16 +66,16 @@ private struct LogMetrics: Sendable {
         ]
     }
 
-    private func timer(_ name: String) -> CoreMetrics.Timer {
+    func timer(_ name: String) -> CoreMetrics.Timer {
         CoreMetrics.Timer(
             label: name, dimensions: dimensions, preferredDisplayUnit: .seconds, factory: factory)
     }
 
-    private func counter(_ name: String) -> Counter {
+    func counter(_ name: String) -> Counter {
         Counter(label: name, dimensions: dimensions, factory: factory)
     }
 
-    private func recorder(_ name: String) -> Recorder {
+    func recorder(_ name: String) -> Recorder {
         Recorder(label: name, dimensions: dimensions, factory: factory)
     }
 
@@ -137,7 +139,7 @@ private struct LogMetrics: Sendable {
             })
     }
 
-    private func state(_ name: String) -> Gauge {
+    func state(_ name: String) -> Gauge {
         Gauge(label: name, dimensions: dimensions, factory: factory)
     }
 
@@ -161,7 +163,7 @@ private struct LogMetrics: Sendable {
 
 extension Duration {
     /// As far as an `Int64` goes: 292 years.
-    fileprivate var nanoseconds: Int64 {
+    var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflow ? .max : whole &+ attoseconds / 1_000_000_000

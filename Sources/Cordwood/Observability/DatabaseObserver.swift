@@ -24,19 +24,27 @@ public struct DatabaseObserver: Sendable {
     /// Something is wrong with the segments of a collection that costs time and nothing else, in a
     /// sentence: files that could not be used, or a sealing that failed.
     public var noted: @Sendable (Place, String) -> Void
+    /// Makes the observer of one collection, when it is opened.
+    public var collection: @Sendable (Place) -> CollectionObserver
+    /// How a collection is now: called for each by ``Database/recordGauges()``.
+    public var collectionMeasured: @Sendable (Place, CollectionGauges) -> Void
 
     public init(
         observer: @escaping @Sendable (Place) -> LogObserver,
         opened: @escaping @Sendable (Place, RecoveryReport, Duration) -> Void = { _, _, _ in },
         measured: @escaping @Sendable (Place, LogGauges) -> Void = { _, _ in },
         lagged: @escaping @Sendable (GroupLag) -> Void = { _ in },
-        noted: @escaping @Sendable (Place, String) -> Void = { _, _ in }
+        noted: @escaping @Sendable (Place, String) -> Void = { _, _ in },
+        collection: @escaping @Sendable (Place) -> CollectionObserver = { _ in .init() },
+        collectionMeasured: @escaping @Sendable (Place, CollectionGauges) -> Void = { _, _ in }
     ) {
         self.observer = observer
         self.opened = opened
         self.measured = measured
         self.lagged = lagged
         self.noted = noted
+        self.collection = collection
+        self.collectionMeasured = collectionMeasured
     }
 }
 
@@ -67,7 +75,7 @@ extension Database {
         await registry.observe(observer)
     }
 
-    /// Measures each open log and each consumer group, and tells the observer. For a timer of the
+    /// Measures each open log, each open collection and each consumer group, and tells the observer. For a timer of the
     /// caller's; reads no file, but for the groups' offsets at the first call.
     ///
     /// Throws where these cannot be read; the logs are measured by then.

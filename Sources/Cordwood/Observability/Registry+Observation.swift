@@ -7,6 +7,9 @@ extension Registry {
         self.observer = observer
         // The internal topics may be open, and whatever else was opened before.
         for (log, opening) in zip(logs, openings) { await opening.tell(observer, of: log) }
+        for collection in openCollections {
+            collection.observation.set(observer.collection(collection.place))
+        }
         for note in notes { observer.noted(note.place, note.text) }
     }
 
@@ -39,7 +42,25 @@ extension Registry {
                         ? await log.cleanableBytes : 0,
                     health: log.health))
         }
+        for collection in openCollections {
+            observer.collectionMeasured(collection.place, await collection.gauges)
+        }
         return observer
+    }
+}
+
+extension Collection {
+    var place: DatabaseObserver.Place {
+        DatabaseObserver.Place(kind: "collection", name: name, partition: 0)
+    }
+
+    var gauges: CollectionGauges {
+        get async {
+            CollectionGauges(
+                points: count, headPoints: headCount, segments: await segments.count,
+                damagedSegments: damage.count, bytesInMemory: await bytesInMemory(),
+                waitingUpserts: sealing.room.waiterCount)
+        }
     }
 }
 

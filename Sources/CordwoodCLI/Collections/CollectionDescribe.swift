@@ -16,11 +16,14 @@ struct CollectionDescribe: AsyncParsableCommand {
             let collection = try await database.collection(named: name)
             let segments = await collection.segments
             let members = await members(of: collection)
+            let damage = collection.damage
+            let state = collection.isSealing ? "rebuilding" : "waiting"
             if json {
                 let described = segments.map { describe($0, collection.configuration.index) }
                 let all =
                     members + [
                         ("segments", JSON.array(described)),
+                        ("damaged", JSON.array(damage.map { describe($0, state) })),
                         ("notes", JSON.array(database.recovery.notes.map { .string($0) })),
                     ]
                 return try Output.standard.line(JSON.object(all).description)
@@ -29,6 +32,10 @@ struct CollectionDescribe: AsyncParsableCommand {
                 try Output.standard.line("\(key.paddedRight(to: 15))\(value.plain)")
             }
             try show(segments)
+            for item in damage {
+                let place = item.segment.map { "segment \($0)" } ?? "all segments"
+                try Output.standard.line("damaged, \(state): \(place): \(item.problem)")
+            }
             for note in database.recovery.notes { try Output.standard.line(note) }
         }
     }
@@ -65,6 +72,14 @@ struct CollectionDescribe: AsyncParsableCommand {
             ("firstOffset", .integer(segment.offsets.lowerBound)),
             ("endOffset", .integer(segment.offsets.upperBound)),
         ])
+    }
+
+    /// Without a segment it is all of them.
+    private func describe(_ damage: SegmentDamage, _ state: String) -> JSON {
+        var members: [(String, JSON)] = []
+        if let segment = damage.segment { members.append(("segment", .integer(segment))) }
+        return .object(
+            members + [("state", .string(state)), ("problem", .string(damage.problem))])
     }
 
     private func show(_ segments: [SegmentSummary]) throws {

@@ -1,3 +1,4 @@
+import Cordwood
 import TestSupport
 import Testing
 
@@ -12,6 +13,10 @@ import Musl
     private var database: String { folder("database") }
 
     private func create(dimensions: Int = 2, _ options: String...) throws {
+        try create(dimensions: dimensions, options)
+    }
+
+    private func create(dimensions: Int, _ options: [String]) throws {
         let created = try CommandProcess.run(
             [
                 "collection", "create", database, "points", "--dimensions", "\(dimensions)",
@@ -109,12 +114,20 @@ import Musl
         }
     }
 
-    /// The command is killed while it imports and seals; the points that it has stored are all found.
-    @Test(arguments: [0, 5_000, 20_000, 60_000])
-    func reopensAfterAKill(delayMicroseconds: UInt32) throws {
-        try create(
-            dimensions: 32, "--index", "hnsw", "--neighbors", "8", "--ef-construction", "100",
-            "--seal-after", "700")
+    /// An index, and how long after its first segment was named the command is killed.
+    private static let kills: [(index: [String], delayMicroseconds: UInt32)] = [
+        (["hnsw", "--neighbors", "8", "--ef-construction", "100"], 0),
+        (["hnsw", "--neighbors", "8", "--ef-construction", "100"], 20_000),
+        (["hnsw", "--neighbors", "8", "--ef-construction", "100"], 60_000),
+        (["ivf", "--lists", "20"], 0),
+        (["disk", "--ef-construction", "100"], 0),
+    ]
+
+    /// The command is killed while it imports and seals; the points that it has stored are all found, by
+    /// the command and by the library.
+    @Test(arguments: kills)
+    func reopensAfterAKill(index: [String], delayMicroseconds: UInt32) async throws {
+        try create(dimensions: 32, ["--seal-after", "700", "--index"] + index)
         let file = line("points.npy", count: 12_000, dimensions: 32)
         let process = try CommandProcess(["collection", "import", database, "points", file])
         let manifest = folder("database/collections/points/segments/manifest")
@@ -134,6 +147,13 @@ import Musl
         let beyond = try CommandProcess.run(
             "collection", "search", database, "points", "--like", "\(count)")
         #expect(beyond.status != 0 && beyond.complaint.contains("no point \(count)"))
+        let opened = try await Database.open(at: database)
+        let points = try await opened.collection(named: "points")
+        #expect(points.count == count)
+        let found = try await points.search(
+            [300] + [Float](repeating: 0, count: 31), limit: 3, accuracy: .exact)
+        #expect(found.map(\.id) == [300, 299, 301])
+        try await opened.close()
         let sealed = try CommandProcess.run("collection", "seal", database, "points", "--all")
         #expect(sealed.status == 0, "\(sealed.complaint)")
         #expect(try described("vectors") == "\(count)")

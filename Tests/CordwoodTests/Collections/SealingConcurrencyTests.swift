@@ -8,12 +8,27 @@ import Testing
 
 /// Searches, changes and sealings at once, on real threads: to be run under the thread sanitizer, too.
 @Suite(.timeLimit(.minutes(10))) struct SealingConcurrencyTests {
+    /// Where a database lies.
+    enum Place: CaseIterable {
+        case disk, simulated
+    }
+
+    private static let kinds: [IndexKind] = [.flat] + PointModel.kinds.prefix(3)
+
     /// Each writer has ids of its own, so that it knows what has to be found at any moment.
-    @Test func everythingAtOnce() async throws {
+    @Test(arguments: kinds, Place.allCases)
+    func everythingAtOnce(index: IndexKind, place: Place) async throws {
         let folder = TemporaryDirectory()
-        let database = try await Database.open(at: folder("database"))
+        let simulated = SimulatedStorage(seed: 1)
+        func open() async throws -> Database {
+            switch place {
+            case .disk: try await Database.open(at: folder("database"))
+            case .simulated: try await Database.open(on: simulated)
+            }
+        }
+        let database = try await open()
         let collection = try await database.collection(
-            "points", PointModel.configuration(sealAfter: 60))
+            "points", PointModel.configuration(sealAfter: 60, index: index))
         let writers = 4
         let perWriter: UInt64 = 50
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -51,7 +66,7 @@ import Testing
         #expect(everything.count == collection.count)
         try await database.close()
         // The log alone says the same.
-        let again = try await Database.open(at: folder("database"))
+        let again = try await open()
         let reopened = try await again.collection(named: "points")
         #expect(
             try await reopened.search([0, 0, 0, 0, 0, 0], limit: 1000, accuracy: .exact)

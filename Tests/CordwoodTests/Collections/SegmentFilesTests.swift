@@ -133,9 +133,12 @@ import Testing
         try await database.close()
         let folder = try StoragePath.root.appending("collections").appending("points")
             .appending("segments")
+        let sealed = storage.files.filter { $0.parent == folder }.map { $0.names.last! }
+        let places = try #require(sealed.first { $0.hasSuffix(".places") })
+        let high = "03000000000000000000"
         let garbage = [
             "00000000000000000007.vectors", "00000000000000000007.vectors.new",
-            "00000000000000000009.places", "manifest.new", "00000000000000000001.places.new",
+            "\(high).places", "manifest.new", "\(places).new",
             "00000000000000000007.vectors.rows", "00000000000000000007.vectors.pieces",
         ]
         let others = [
@@ -147,18 +150,72 @@ import Testing
         database = try await Database.open(on: storage)
         collection = try await database.collection(named: "points")
         let left = Set(storage.files.filter { $0.parent == folder }.map { $0.names.last! })
-        #expect(
-            left
-                == Set(
-                    others + [
-                        "manifest", "00000000000000000001.vectors", "00000000000000000001.places",
-                    ]))
-        // A number that was seen is not used again.
+        #expect(sealed.count == 3)
+        #expect(left == Set(others + sealed))
+        // A number that was seen is not used again; one that nobody can have given is not believed.
         try await collection.upsert([Point(id: 2, vector: [1, 2, 3, 4, 5, 6])])
         try await collection.seal(merging: .all)
-        #expect(await collection.segments.map(\.number) == [10])
+        let number = try #require(await collection.segments.first?.number)
+        #expect(number > Int64(places.prefix(20))! && number < 1 << 40)
         #expect(database.recovery.notes.isEmpty)
         try await database.close()
+    }
+
+    /// A sealing that lives on after its machine went down tidies up when another database is at work
+    /// in the folder: it finds none of that one's files.
+    @Test func whatLivesOnRemovesNoFileOfTheNext() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        let first = try await Database.open(on: storage)
+        let dead = try await first.collection("points", PointModel.configuration())
+        let vector: [Float] = [1, 2, 3, 4, 5, 6]
+        try await dead.upsert([Point(id: 1, vector: vector)])
+        storage.holdCompletions(of: [.rename])
+        let sealing = Task { try await dead.seal() }
+        await storage.waitForHeld()
+        storage.holdCompletions(of: [.unlink])
+        storage.crash(.dropUnsynced)
+        // It has failed, and is about to remove what it has written.
+        await storage.waitForHeld()
+        let second = try await Database.open(on: storage)
+        let collection = try await second.collection(named: "points")
+        try await collection.seal()
+        let files = storage.files.filter { $0.names.contains("segments") }
+        #expect(files.count == 3)
+        storage.releaseCompletions()
+        await #expect(throws: DatabaseError.self) { try await sealing.value }
+        #expect(storage.files.filter { $0.names.contains("segments") } == files)
+        try await second.close()
+        let third = try await Database.open(on: storage)
+        #expect(try await third.collection(named: "points").count == 1)
+        #expect(third.recovery.notes.isEmpty)
+        try await third.close()
+    }
+
+    /// A database that is let go of without being closed is not open to others while a collection of it
+    /// can seal, or still does.
+    @Test func whoSealsHoldsTheLock() async throws {
+        let storage = SimulatedStorage(seed: 1)
+        var first: Database? = try await Database.open(on: storage)
+        var collection = try await first?.collection("points", PointModel.configuration())
+        try await collection?.upsert([Point(id: 1, vector: [1, 2, 3, 4, 5, 6])])
+        weak let registry = first?.registry as AnyObject?
+        storage.holdCompletions(of: [.rename])
+        let sealing = Task { [collection] in try await collection?.seal() }
+        await storage.waitForHeld()
+        first = nil
+        collection = nil
+        try await eventually("released") { registry == nil }
+        await #expect(throws: StorageError.self) {
+            try await storage.lock(StoragePath.root.appending("LOCK"))
+        }
+        storage.releaseCompletions()
+        try await sealing.value
+        try await eventually("let go") {
+            (try? await storage.lock(StoragePath.root.appending("LOCK"))) != nil
+        }
+        let second = try await Database.open(on: storage)
+        #expect(await (try second.collection(named: "points")).segments.count == 1)
+        try await second.close()
     }
 }
 

@@ -110,6 +110,41 @@ import Testing
         try await database.close()
     }
 
+    @Test func collectionsAreMeasured() async throws {
+        let database = try await open()
+        let points = try await database.collection("points", PointModel.configuration())
+        let dimensions = [("kind", "collection"), ("name", "points"), ("partition", "0")]
+        try await points.upsert(
+            (0..<30).map { Point(id: $0, vector: [1, 2, 3, 4, 5, Float($0)]) })
+        try await points.seal()
+        try await points.upsert([Point(id: 99, vector: [1, 2, 3, 4, 5, 6])])
+        _ = try await points.search(batch: [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 7])
+        _ = try await points.search([1, 2, 3, 4, 5, 6], within: 1)
+        try await database.recordGauges()
+        func counted(_ name: String) throws -> Int64 {
+            try metrics.expectCounter(name, dimensions).totalValue
+        }
+        func measured(_ name: String) throws -> Double? {
+            try metrics.expectGauge(name, dimensions).lastValue
+        }
+        #expect(try counted("cordwood_queries_total") == 3)
+        #expect(try counted("cordwood_sealed_points_total") == 30)
+        #expect(try counted("cordwood_seal_failures_total") == 0)
+        #expect(try counted("cordwood_rebuilt_segments_total") == 0)
+        let (search, seal) = (
+            try metrics.expectTimer("cordwood_search_seconds", dimensions),
+            try metrics.expectTimer("cordwood_seal_seconds", dimensions)
+        )
+        #expect(search.values.count == 2 && seal.values.count == 1)
+        #expect(try measured("cordwood_points") == 31 && measured("cordwood_head_points") == 1)
+        #expect(try measured("cordwood_index_segments") == 1)
+        #expect(try measured("cordwood_damaged_segments") == 0)
+        #expect(try measured("cordwood_waiting_upserts") == 0)
+        #expect(
+            try measured("cordwood_index_bytes") == Double(await points.bytesInMemory()))
+        try await database.close()
+    }
+
     /// Logs that were open before are told of, too, with what opening them found.
     @Test func logsThatAreOpenAreObserved() async throws {
         let database = try await Database.open(on: storage)

@@ -6,6 +6,7 @@ final class CollectionSealing: Sendable {
     private struct State {
         var background: Task<Void, Never>?
         var isStopped = false
+        var isSealing = false
         /// Why the last sealing failed; nil when it did not.
         var failure: DatabaseError?
         /// Nothing is begun in the background before the head has as many points.
@@ -20,26 +21,35 @@ final class CollectionSealing: Sendable {
     private let failed: @Sendable (DatabaseError) async -> Void
     private let state = Mutex(State())
     private let turn = AsyncLock()
+    /// Where upserts wait while the head is full.
+    let room: HeadRoom
 
     init(
-        name: String, views: CurrentView, sealAfter: Int, ownTasksExecutor: (any TaskExecutor)?,
+        name: String, views: CurrentView, configuration: CollectionConfiguration,
+        ownTasksExecutor: (any TaskExecutor)?,
         failed: @escaping @Sendable (DatabaseError) async -> Void
     ) {
         self.name = name
         self.views = views
-        self.sealAfter = sealAfter
+        sealAfter = configuration.sealAfter
+        room = HeadRoom(name: name, limit: configuration.headLimit ?? .max) {
+            views.latest.view.headCount
+        }
         self.ownTasksExecutor = ownTasksExecutor
         self.failed = failed
     }
 
     var failure: DatabaseError? { state.withLock { $0.failure } }
+    var isSealing: Bool { state.withLock { $0.isSealing } }
 
-    /// Begins a sealing in the background when one is due. O(1).
-    func startIfDue() {
+    /// Begins a sealing in the background when one is due; after one that failed only when the head has
+    /// grown, or where somebody waits for it. O(1).
+    func startIfDue(isAwaited: Bool = false) {
         let view = views.latest.view
         guard view.isSealDue else { return }
         state.withLock { state in
-            guard state.background == nil, !state.isStopped, view.headCount >= state.nextHeadCount
+            guard state.background == nil, !state.isStopped,
+                isAwaited || view.headCount >= state.nextHeadCount
             else { return }
             state.background = Task(executorPreference: ownTasksExecutor) {
                 await self.runBackground()
@@ -53,6 +63,12 @@ final class CollectionSealing: Sendable {
             while hasSealed, views.latest.view.isSealDue { hasSealed = try await seal(.small) }
             if !hasSealed { pause() }
         } catch {
+            // Whoever waits for room has to know that there will be none.
+            room.fail(
+                error.code == .closed
+                    ? error
+                    : DatabaseError(
+                        .sealingFailed, "collection \(name): its head is full", cause: error))
             // Kept for whoever asks: nothing is lost, and the head goes on to grow meanwhile.
             pause()
             if error.code != .closed {
@@ -62,7 +78,7 @@ final class CollectionSealing: Sendable {
         }
         state.withLock { $0.background = nil }
         // A change that came before that line has begun nothing.
-        startIfDue()
+        startIfDue(isAwaited: room.admitWaiters())
     }
 
     /// Begins nothing in the background before the head has grown.
@@ -95,10 +111,13 @@ final class CollectionSealing: Sendable {
             state.failure = nil
             state.nextHeadCount = 0
         }
+        if room.admitWaiters() { startIfDue(isAwaited: true) }
         return hasSealed
     }
 
     private func run(_ request: SealRequest) async throws(DatabaseError) -> Bool {
+        state.withLock { $0.isSealing = true }
+        defer { state.withLock { $0.isSealing = false } }
         while true {
             if state.withLock({ $0.isStopped }) {
                 throw DatabaseError(.closed, "collection \(name)")
@@ -121,6 +140,7 @@ final class CollectionSealing: Sendable {
             state.isStopped = true
             return state.background
         }
+        room.close()
         await background?.value
         await turn.withLock {}
     }

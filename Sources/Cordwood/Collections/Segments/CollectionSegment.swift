@@ -73,6 +73,13 @@ struct LiveSegment: Sendable {
     var liveCount: Int { live.setCount }
     var isDue: Bool { (live.count - liveCount) * Self.tolerableDeadPart > live.count }
 
+    /// The live points, by place. O(count).
+    var entries: [SealPlan.Entry] {
+        segment.offsets.enumerated().compactMap { place, offset in
+            live[place] ? SealPlan.Entry(id: segment.index.id(at: place), offset: offset) : nil
+        }
+    }
+
     /// Where an id is live.
     func livePlace(of id: UInt64) -> Int? {
         segment.place(of: id).flatMap { live[$0] ? $0 : nil }

@@ -2,7 +2,7 @@ import CordwoodVectors
 
 /// Which segments a sealing joins with the points of the head.
 public enum SegmentMerging: Sendable, Hashable {
-    /// Those with too many dead points, and those that are no larger than what they join: so the sizes
+    /// Those with too many dead points or damaged files, and those that are no larger than what they join: so the sizes
     /// grow as the digits of a binary counter, and a point is built again about log2(points / sealed at
     /// a time) times.
     case small
@@ -42,18 +42,17 @@ struct SealPlan: Sendable {
     }
 
     /// O(n log n) in the points of the head and of the segments that are joined.
-    init(_ snapshot: Snapshot, _ merging: SegmentMerging, maximumCount: Int) {
+    init(
+        _ snapshot: Snapshot, _ merging: SegmentMerging, damaged: Set<Int64>, maximumCount: Int
+    ) {
         appliedOffset = snapshot.appliedOffset
         let joined = Self.joined(
-            snapshot.segments, headCount: snapshot.head.count, merging, maximumCount: maximumCount)
+            snapshot.segments, headCount: snapshot.head.count, merging, damaged: damaged,
+            maximumCount: maximumCount)
         merged = snapshot.segments.filter { joined.contains($0.segment.number) }
         kept = snapshot.segments.filter { !joined.contains($0.segment.number) }
         entries = snapshot.head.map { Entry(id: $0.id, offset: $0.offset) }
-        for segment in merged {
-            for (place, offset) in segment.segment.offsets.enumerated() where segment.live[place] {
-                entries.append(Entry(id: segment.segment.index.id(at: place), offset: offset))
-            }
-        }
+        for segment in merged { entries += segment.entries }
         entries.sort { $0.offset < $1.offset }
     }
 
@@ -62,7 +61,8 @@ struct SealPlan: Sendable {
 
     /// The numbers of the segments to be joined.
     private static func joined(
-        _ segments: [LiveSegment], headCount: Int, _ merging: SegmentMerging, maximumCount: Int
+        _ segments: [LiveSegment], headCount: Int, _ merging: SegmentMerging,
+        damaged: Set<Int64>, maximumCount: Int
     ) -> Set<Int64> {
         var joined: Set<Int64> = []
         var total = headCount
@@ -71,7 +71,9 @@ struct SealPlan: Sendable {
             joined.insert(segment.segment.number)
             total += segment.liveCount
         }
-        let due = segments.filter { $0.isDue || $0.liveCount == 0 }
+        let due = segments.filter {
+            $0.isDue || $0.liveCount == 0 || damaged.contains($0.segment.number)
+        }
         for segment in due { join(segment) }
         let others = segments.filter { !joined.contains($0.segment.number) }
             .sorted { ($0.liveCount, $0.segment.number) < ($1.liveCount, $1.segment.number) }

@@ -23,8 +23,6 @@ struct SealRequest: Sendable {
 struct Sealer<S: Storage>: Sendable {
     /// How many points are moved while searches wait.
     private static var movedAtOnce: Int { 4096 }
-    /// A gap of more offsets is jumped over.
-    private static var skippedOffsets: Int64 { 4096 }
 
     let store: SegmentStore<S>
     let log: any Log
@@ -32,8 +30,14 @@ struct Sealer<S: Storage>: Sendable {
     let name: String
     /// Threads that build an index.
     let threads: Int
+    let observation: CollectionObservation
+    /// Told what is wrong with a segment that was in use, in a sentence.
+    let noted: @Sendable (String) async -> Void
 
     private var storage: S { store.storage }
+    var points: LogPoints<S> {
+        LogPoints(log: log, storage: storage, name: name, dimensions: configuration.dimensions)
+    }
 
     /// Seals what a view has now, where the log has as many truncations as the view knows of; throws
     /// ``DatabaseError/Code/cancelled`` where it gets more meanwhile, and when it is cancelled: nothing
@@ -42,6 +46,7 @@ struct Sealer<S: Storage>: Sendable {
         _ view: CollectionView<S>, truncations: Int, _ request: SealRequest
     ) async throws(DatabaseError) -> Bool {
         try await store.turn.withLock { () async throws(DatabaseError) -> Bool in
+            try store.checkOpen()
             var request = request
             let isCancelled = request.isCancelled
             request.isCancelled = { [log] in
@@ -55,19 +60,24 @@ struct Sealer<S: Storage>: Sendable {
         _ view: CollectionView<S>, truncations: Int, _ request: SealRequest
     ) async throws(DatabaseError) -> Bool {
         try check(request)
+        let start = LogObserver.monotonicNow()
         let snapshot = await view.read { SealPlan.Snapshot($0) }
+        let damage = store.damage
         let plan = await storage.offload { [maximumCount = store.format.maximumCount, request] in
-            SealPlan(snapshot, request.merging, maximumCount: maximumCount)
+            SealPlan(
+                snapshot, request.merging, damaged: Set(damage.compactMap(\.segment)),
+                maximumCount: maximumCount)
         }
         // Also what is sound of files that were found damaged is written down anew.
-        guard !plan.isEmpty || store.isDamaged else { return false }
+        guard !plan.isEmpty || !damage.isEmpty else { return false }
         try await waitUntilDurable(plan.appliedOffset)
         let segment = try await build(plan, request)
+        let unnamed: [Int64]
         do throws(DatabaseError) {
             let position = await log.position(at: plan.appliedOffset)
             try check(request)
             let segments = plan.kept + (segment.map { [LiveSegment($0, allLive: true)] } ?? [])
-            try await store.commit(segments, at: position, truncations: truncations)
+            unnamed = try await store.commit(segments, at: position, truncations: truncations)
         } catch {
             // After a failed commit the files may be named: they stay until the next opening.
             if error.code == .cancelled, let segment {
@@ -76,7 +86,15 @@ struct Sealer<S: Storage>: Sendable {
             throw error
         }
         await publish(segment, plan, in: view)
-        await store.removeFiles(of: plan.merged.map(\.segment.number))
+        if let observer = observation.current {
+            if let segment {
+                observer.sealed(segment.offsets.count, LogObserver.monotonicNow() - start)
+            }
+            let left = Set(store.damage)
+            let rebuilt = damage.count { !left.contains($0) }
+            if rebuilt > 0 { observer.rebuilt(rebuilt) }
+        }
+        await store.removeFiles(of: unnamed)
         return segment != nil || !plan.merged.isEmpty
     }
 
@@ -136,67 +154,24 @@ struct Sealer<S: Storage>: Sendable {
     }
 
     /// Gives the builder the vectors of the entries, which are by offset; returns the offset of each id.
-    /// A record that is not there any more was replaced meanwhile, or given up.
     private func read(
         _ entries: [SealPlan.Entry], into builder: any SegmentBuilder, _ request: SealRequest
     ) async throws(DatabaseError) -> [UInt64: Int64] {
-        var left = entries[...]
         var offsets: [UInt64: Int64] = [:]
         offsets.reserveCapacity(entries.count)
-        var iterator: BatchSequence.AsyncIterator?
-        while let next = left.first {
-            try check(request)
-            // What the log has given up since is passed over.
-            let start = max(next.offset, log.startOffset)
-            var batches =
-                iterator
-                ?? BatchSequence(log, from: start, following: false, isolation: .logEnd)
-                .makeAsyncIterator()
-            let batch: RecordBatch?
-            do { batch = try await batches.next() } catch {
-                throw DatabaseError(error, "sealing of collection \(name)")
+        func check() throws(DatabaseError) { try self.check(request) }
+        try await points.read(entries, check: check) { found throws(DatabaseError) in
+            for point in found {
+                let vector = point.vector ?? []
+                do throws(VectorError) {
+                    try await builder.append(id: point.id, vector: vector.span)
+                } catch { throw DatabaseError(error, "sealing of collection \(name)") }
+                offsets[point.id] = point.offset
             }
-            guard let batch else { break }
-            let (remaining, found) = try await take(left, from: batch, into: builder)
-            left = remaining
-            offsets.merge(found) { $1 }
-            let isNear = (left.first?.offset ?? 0) <= batch.lastOffset + Self.skippedOffsets
-            iterator = isNear ? batches : nil
         }
         // A cancelled task reads no more, as if the log ended.
-        try check(request)
+        try check()
         return offsets
-    }
-
-    private func take(
-        _ entries: ArraySlice<SealPlan.Entry>, from batch: RecordBatch,
-        into builder: any SegmentBuilder
-    ) async throws(DatabaseError) -> (left: ArraySlice<SealPlan.Entry>, found: [UInt64: Int64]) {
-        let (name, dimensions) = (name, configuration.dimensions)
-        let (left, points) = try await storage.offload { () throws(DatabaseError) in
-            var left = entries
-            var found: [PointMutation] = []
-            try PointMutation.forEach(in: batch, dimensions: dimensions, name: name) {
-                mutation throws(VectorError) in
-                while let next = left.first, next.offset < mutation.offset { left.removeFirst() }
-                guard let next = left.first, next.offset == mutation.offset,
-                    next.id == mutation.id, mutation.vector != nil
-                else { return }
-                found.append(mutation)
-                left.removeFirst()
-            }
-            while let next = left.first, next.offset <= batch.lastOffset { left.removeFirst() }
-            return (left, found)
-        }
-        var found: [UInt64: Int64] = [:]
-        for point in points {
-            let vector = point.vector ?? []
-            do throws(VectorError) {
-                try await builder.append(id: point.id, vector: vector.span)
-            } catch { throw DatabaseError(error, "sealing of collection \(name)") }
-            found[point.id] = point.offset
-        }
-        return (left, found)
     }
 
     // MARK: Publishing

@@ -6,6 +6,10 @@ import Synchronization
 /// The files of a collection's segments: `segments/manifest`, and two for each segment.
 ///
 /// Whoever reads or changes them holds ``turn``: a view that is made anew, or a sealing.
+///
+/// **No file is another's.** Numbers are given from a random one on that differs from opening to opening.
+/// So whatever goes on in what was thought to have ended, it writes and removes no file of a database
+/// that was opened since. And the database's lock is held for as long as anybody can seal.
 final class SegmentStore<S: Storage>: Sendable {
     private static var manifestName: String { "manifest" }
     private static var pageBytes: Int { 4096 }
@@ -24,27 +28,44 @@ final class SegmentStore<S: Storage>: Sendable {
         /// Nil before the files were looked at, and where nothing of them can be used.
         var committed: Committed?
         var wasRead = false
-        var nextNumber: Int64 = 1
+        var nextNumber: Int64
+        /// The segments that the manifest on disk names.
+        var named: Set<Int64> = []
         var problems: [String] = []
-        /// Whether anything was found wrong since the last commit.
-        var isDamaged = false
+        /// What was found wrong and is named still, or was when nothing has been named since.
+        var damage: [SegmentDamage] = []
     }
 
     let format: SegmentFormat
     let turn = AsyncLock()
+    /// Held by who reads the points of a damaged segment from the log.
+    let mending = AsyncLock()
     let storage: S
     private let name: String
     private let directory: StoragePath
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    /// How far beyond all numbers known this opening begins, at least 1.
+    private let leap: Int64
+    private let lock: DatabaseLock
 
-    /// `directory` is the collection's folder.
+    /// `directory` is the collection's folder, in a database that is open under `lock`.
     init(
-        _ format: SegmentFormat, in directory: StoragePath, on storage: S, name: String
+        _ format: SegmentFormat, in directory: StoragePath, on storage: S, name: String,
+        lock: DatabaseLock
     ) throws(StorageError) {
         self.format = format
         self.storage = storage
+        self.lock = lock
+        // Of a database that was opened 2^30 times the numbers are still below their limit.
+        leap = 1 + Int64(storage.randomIdentity() % (1 << 32))
+        state = Mutex(State(nextNumber: leap))
         self.name = name
         self.directory = try directory.appending("segments")
+    }
+
+    /// Throws ``DatabaseError/Code/closed`` once the database was closed.
+    func checkOpen() throws(DatabaseError) {
+        guard lock.isHeld else { throw DatabaseError(.closed, "collection \(name)") }
     }
 
     /// What was found wrong with the files, a sentence each; told once.
@@ -55,13 +76,27 @@ final class SegmentStore<S: Storage>: Sendable {
         }
     }
 
-    /// Whether files that were found wrong are still named.
-    var isDamaged: Bool { state.withLock { $0.isDamaged } }
+    /// What was found wrong with files that nothing has taken the place of yet.
+    var damage: [SegmentDamage] { state.withLock { $0.damage } }
 
-    private func note(_ problem: String) {
+    /// Notes what is wrong with a segment that is in use; returns it in a sentence, the first time.
+    func note(_ problem: VectorError, of segment: CollectionSegment) -> String? {
         state.withLock { state in
-            state.problems.append("collection \(name): \(problem)")
-            state.isDamaged = true
+            guard !state.damage.contains(where: { $0.segment == segment.number }) else {
+                return nil
+            }
+            state.damage.append(SegmentDamage(segment: segment.number, problem: "\(problem)"))
+            return "segment \(segment.number) of collection \(name): \(problem); its points are "
+                + "read from the log again"
+        }
+    }
+
+    /// Notes what is wrong with a segment's files, or with what names them all.
+    private func note(_ problem: String, of segment: Int64?, _ consequence: String) {
+        state.withLock { state in
+            let place = segment.map { "segment \($0): " } ?? ""
+            state.problems.append("collection \(name): \(place)\(problem)\(consequence)")
+            state.damage.append(SegmentDamage(segment: segment, problem: problem))
         }
     }
 
@@ -100,15 +135,18 @@ final class SegmentStore<S: Storage>: Sendable {
     ) async -> (manifest: SegmentManifest, segments: [CollectionSegment])? {
         var manifest: SegmentManifest?
         do throws(SegmentProblem) { manifest = try await readManifest() } catch {
-            note("\(path(Self.manifestName)): \(error); all segments are built from the log again")
+            note(
+                "\(path(Self.manifestName)): \(error)", of: nil,
+                "; all segments are built from the log again")
         }
         if let found = manifest, let reason = await log.refusal(of: found.position) {
-            note("the log \(reason); all segments are built from it again")
+            note("the log \(reason)", of: nil, "; all segments are built from it again")
             manifest = nil
         }
         state.withLock { state in
             state.wasRead = true
-            state.nextNumber = max(state.nextNumber, manifest?.nextNumber ?? 1)
+            state.named = Set(manifest?.entries.map(\.number) ?? [])
+            state.nextNumber = max(state.nextNumber, (manifest?.nextNumber ?? 1) + leap)
         }
         await removeGarbage(besides: manifest?.entries.map(\.number) ?? [])
         guard let manifest else { return nil }
@@ -116,8 +154,8 @@ final class SegmentStore<S: Storage>: Sendable {
         for entry in manifest.entries {
             do throws(SegmentProblem) { segments.append(try await readSegment(entry)) } catch {
                 note(
-                    "segment \(entry.number): \(error); its \(entry.live.setCount) points are read "
-                        + "from the log again")
+                    "\(error)", of: entry.number,
+                    "; its \(entry.live.setCount) points are read from the log again")
             }
         }
         return (manifest, segments)
@@ -250,12 +288,13 @@ final class SegmentStore<S: Storage>: Sendable {
         }
     }
 
-    /// Makes these the segments, durably. `position` is behind what their bitmaps know of, all of
+    /// Makes these the segments, durably; returns the numbers of those that were named before and are no
+    /// longer. `position` is behind what their bitmaps know of, all of
     /// which is durable in the log. After an error either these or those before are on disk, whose
     /// files are all there.
     func commit(
         _ segments: [LiveSegment], at position: LogPosition, truncations: Int
-    ) async throws(DatabaseError) {
+    ) async throws(DatabaseError) -> [Int64] {
         let manifest = SegmentManifest(
             position: position, nextNumber: state.withLock { $0.nextNumber },
             entries: segments.map { live in
@@ -277,9 +316,13 @@ final class SegmentStore<S: Storage>: Sendable {
         } catch { throw DatabaseError(error, "the segments of collection \(name)") }
         let committed = Committed(
             manifest: manifest, segments: segments.map(\.segment), truncations: truncations)
-        state.withLock { state in
+        let named = Set(manifest.entries.map(\.number))
+        return state.withLock { state in
+            defer { state.named = named }
             state.committed = committed
-            state.isDamaged = false
+            // A segment that was found damaged meanwhile may be named again.
+            state.damage.removeAll { !($0.segment.map(named.contains) ?? false) }
+            return state.named.subtracting(named).sorted()
         }
     }
 
@@ -323,8 +366,8 @@ final class SegmentStore<S: Storage>: Sendable {
             if isOurs, !isNamed, let path = try? directory.appending(entry.name) {
                 try? await storage.remove(path)
             }
-            if isOurs, let number = Int64(parts[0]), number < SegmentManifest.numberLimit {
-                state.withLock { $0.nextNumber = max($0.nextNumber, number + 1) }
+            if isOurs, let number = Int64(parts[0]), number < SegmentManifest.numberLimit / 2 {
+                state.withLock { $0.nextNumber = max($0.nextNumber, number + leap) }
             }
         }
     }
