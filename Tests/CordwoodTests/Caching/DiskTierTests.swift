@@ -78,6 +78,30 @@ import Testing
         try await database.close()
     }
 
+    /// The same on a file system, without a simulation.
+    @Test func itSurvivesARestartOnAFileSystem() async throws {
+        let folder = TemporaryDirectory()
+        let origin = Origin()
+        for round in 0..<2 {
+            let database = try await Database.open(at: folder("database"))
+            let topic = try await database.topic("values", .init(partitions: 2))
+            let view = try await topic.cachedView(Self.configuration(), from: origin.source)
+            #expect(view.statistics.disk.entryCount == round * 100)
+            for number in 0..<100 as Range<UInt8> {
+                origin[[number]] = bytes("value \(number)")
+                #expect(try await view.value(for: [number]).text == "value \(number)")
+            }
+            try await eventually("what memory has no room for is on the disk") {
+                let statistics = view.statistics
+                return statistics.disk.entryCount + statistics.memory.entryCount >= 100
+            }
+            #expect(view.statistics.disk.notes.isEmpty)
+            await view.close()
+            try await database.close()
+        }
+        #expect(origin.loads == 100)
+    }
+
     @Test func theOldestBlocksGoWhenThereAreTooManyBytes() async throws {
         let storage = SimulatedStorage(seed: 1)
         let (database, topic) = try await open(storage)
