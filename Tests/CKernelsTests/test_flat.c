@@ -159,25 +159,23 @@ static void free_rows(flat_rows *rows) {
 static uint64_t search(const flat_rows *rows, const cordwood_flat *index, const uint64_t *allowed,
                        uint32_t capacity, uint32_t candidates, const char *what) {
     cordwood_flat_search searches[QUERIES];
-    cordwood_topk upper[QUERIES], nearest[QUERIES], expected;
-    cordwood_neighbor *room = malloc((2 * QUERIES + 1) * capacity * sizeof *room);
+    cordwood_topk nearest[QUERIES], expected;
+    cordwood_neighbor *room = malloc((QUERIES + 1) * capacity * sizeof *room);
     int8_t *components[QUERIES];
     for (size_t i = 0; i < QUERIES; i++) {
-        cordwood_topk_init(&upper[i], room + 2 * i * capacity, capacity);
-        cordwood_topk_init(&nearest[i], room + (2 * i + 1) * capacity, capacity);
+        cordwood_topk_init(&nearest[i], room + i * capacity, capacity);
         components[i] = aligned_alloc(64, cordwood_code_query_bytes(&rows->quantizer));
         searches[i] = (cordwood_flat_search){
             .query = rows->floats + (rows->count + i) * rows->padded,
             .components = components[i],
             .candidates = malloc(candidates * sizeof(cordwood_flat_candidate)),
             .capacity = candidates,
-            .upper = &upper[i],
             .nearest = &nearest[i]};
     }
     cordwood_flat_scan(index, allowed, searches, QUERIES);
     uint64_t compared = 0;
     for (size_t i = 0; i < QUERIES; i++) {
-        cordwood_topk_init(&expected, room + 2 * QUERIES * capacity, capacity);
+        cordwood_topk_init(&expected, room + QUERIES * capacity, capacity);
         cordwood_element_query query = {index->element, searches[i].query, index->dimensions,
                                         index->metric, index->base};
         for (uint32_t row = 0; row < index->count; row++) {

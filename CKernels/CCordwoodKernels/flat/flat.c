@@ -32,67 +32,59 @@ enum {
 static double roundings(size_t dimensions) { return 1.1 * (double)(dimensions + 32) * 0x1p-24; }
 static double underflow(size_t dimensions) { return (double)(dimensions + 4) * 0x1p-126; }
 
-static double code_slack(const cordwood_flat *index, const cordwood_flat_search *search,
-                         const cordwood_flat_bounds *block) {
+/// How far the distances of a block's codes may be from those of what the codes stand for, and for
+/// inner products how far those of floats may be from what they are.
+static double block_slack(const cordwood_flat *index, const cordwood_flat_search *search,
+                          const cordwood_flat_bounds *block) {
     const cordwood_flat_slack *slack = &search->slack;
+    const bool l2 = index->metric == CORDWOOD_L2;
     const double product = (double)search->codes.scale * slack->components * block->codes;
     const double magnitude = fabs(search->codes.base) + block->term + product;
     if (!(magnitude < FLT_MAX / 4)) {
         return INFINITY; // A float might have overflowed on the way.
     }
-    const double off = (index->metric == CORDWOOD_L2 ? 2 : 1) * slack->rounded * block->codes;
     // The terms are sums of sixteen lanes each.
-    return off + slack->base + roundings(index->dimensions / 16) * magnitude +
-           underflow(index->dimensions);
-}
-
-/// What inner products of floats may be off by, beside what was lost of the row.
-static double product_slack(const cordwood_flat *index, const cordwood_flat_search *search,
-                            const cordwood_flat_bounds *block) {
-    const double product = search->slack.length * block->length;
-    return roundings(index->dimensions) * (product + fabs(index->base)) +
-           underflow(index->dimensions);
+    const double codes = (l2 ? 2 : 1) * slack->rounded * block->codes + slack->base +
+                         roundings(index->dimensions / 16) * magnitude +
+                         underflow(index->dimensions);
+    const double floats =
+        roundings(index->dimensions) * (slack->length * block->length + fabs(index->base)) +
+        underflow(index->dimensions);
+    return l2 ? codes : codes + floats;
 }
 
 /// A block's rows whose codes are farther than this says are farther than `distance`.
 static cordwood_flat_probe probe(const cordwood_flat *index, const cordwood_flat_search *search,
-                                 const cordwood_flat_bounds *block, float distance) {
-    double limit = code_slack(index, search, block), linear, square = 0;
+                                 double unit, double slack, float distance) {
+    double limit = slack, linear, square = 0;
     if (index->metric == CORDWOOD_L2) {
         const double least =
             (distance + underflow(index->dimensions)) / (1 - roundings(index->dimensions));
         limit += least;
-        linear = 2 * sqrt(least) * block->unit;
-        square = (double)block->unit * block->unit;
+        linear = 2 * sqrt(least) * unit;
+        square = unit * unit;
     } else {
-        limit += distance + product_slack(index, search, block);
-        linear = search->slack.length * block->unit;
+        limit += distance;
+        linear = search->slack.length * unit;
     }
     // For the roundings of the limit itself.
     limit += 8 * 0x1p-24 * (fabs(limit) + 255 * (linear + 255 * square)) + underflow(1);
     return (cordwood_flat_probe){&search->codes, (float)limit, (float)linear, (float)square};
 }
 
-/// No row of a block is nearer than `lower`, or farther than `upper`, if its codes are as far as
-/// `distance` and its error is `error`.
-static void row_bounds(const cordwood_flat *index, const cordwood_flat_search *search,
-                       const cordwood_flat_bounds *block, float distance, double error,
-                       float *lower, float *upper) {
-    const double slack = code_slack(index, search, block);
-    double least = distance - slack, most = distance + slack;
+/// What no row is nearer than whose codes are as far as `distance` and whose error is `error`.
+static float lower_bound(const cordwood_flat *index, const cordwood_flat_search *search,
+                         double slack, float distance, double error) {
+    double least = distance - slack;
     if (index->metric == CORDWOOD_L2) {
-        const double part = roundings(index->dimensions), lost = underflow(index->dimensions);
         least = sqrt(fmax(least, 0)) - error;
-        least = least > 0 ? least * least * (1 - part) - lost : -lost;
-        most = sqrt(most < 0 ? 0 : most) + error;
-        most = most * most * (1 + part) + lost;
+        least = least > 0 ? least * least * (1 - roundings(index->dimensions)) : 0;
+        least -= underflow(index->dimensions);
     } else {
-        const double off = search->slack.length * error + product_slack(index, search, block);
-        least -= off;
-        most += off;
+        least -= search->slack.length * error;
     }
-    *lower = isnan(least) ? -INFINITY : nextafterf((float)least, -INFINITY);
-    *upper = isnan(most) ? INFINITY : nextafterf((float)most, INFINITY);
+    least -= fabs(least) * 0x1p-22 + underflow(1);
+    return isnan(least) ? -INFINITY : (float)least;
 }
 
 // MARK: Queries
@@ -101,6 +93,7 @@ static void row_bounds(const cordwood_flat *index, const cordwood_flat_search *s
 static void prepare(const cordwood_flat *index, cordwood_flat_search *search) {
     const cordwood_quantizer *quantizer = index->codes.quantizer;
     search->candidate_count = 0;
+    search->room = 0;
     if (!quantizer) {
         return;
     }
@@ -120,11 +113,6 @@ static void prepare(const cordwood_flat *index, cordwood_flat_search *search) {
     base = l2 ? base : quantizer->base - base;
     search->slack = (cordwood_flat_slack){sqrt(length), sqrt(rounded), sqrt(components),
                                           fabs(search->codes.base - base)};
-}
-
-/// What is farther than this is not among the nearest.
-static float threshold(const cordwood_flat_search *search) {
-    return fminf(search->upper->threshold, search->nearest->threshold);
 }
 
 // MARK: Candidates
@@ -173,41 +161,47 @@ static void compare(const cordwood_flat *index, cordwood_flat_search *search, co
     search->compared += count;
 }
 
-/// Compares all candidates that may be among the nearest, the most promising first, and leaves
-/// none.
-static void settle(const cordwood_flat *index, cordwood_flat_search *search) {
+/// Compares up to `most` of the candidates that may be among the nearest, the most promising first,
+/// and drops those that are then known not to be.
+static void settle(const cordwood_flat *index, cordwood_flat_search *search, uint32_t most) {
     cordwood_flat_candidate *heap = search->candidates;
-    uint32_t left = search->candidate_count;
+    uint32_t left = search->candidate_count, taken = 0;
     for (uint32_t at = left / 2; at-- > 0;) {
         sink(heap, left, at);
     }
-    while (left > 0 && !(heap[0].lower > threshold(search))) {
+    while (taken < most && left > 0 && !(heap[0].lower > search->nearest->threshold)) {
         uint32_t rows[COMPARED_AT_ONCE], count = 0;
-        while (left > 0 && count < COMPARED_AT_ONCE && !(heap[0].lower > threshold(search))) {
+        while (left > 0 && count < COMPARED_AT_ONCE &&
+               !(heap[0].lower > search->nearest->threshold)) {
             rows[count++] = heap[0].row;
             heap[0] = heap[--left];
             sink(heap, left, 0);
         }
         compare(index, search, rows, count);
+        taken += count;
     }
     search->candidate_count = 0;
-}
-
-/// Makes room for a block's candidates: those that were met before better ones go, and where that
-/// is not enough, all are compared.
-static void make_room(const cordwood_flat *index, cordwood_flat_search *search) {
-    const float farthest = threshold(search);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < search->candidate_count; i++) {
-        if (!(search->candidates[i].lower > farthest)) {
-            search->candidates[kept++] = search->candidates[i];
+    for (uint32_t i = 0; i < left; i++) {
+        if (!(heap[i].lower > search->nearest->threshold)) {
+            heap[search->candidate_count++] = heap[i];
         }
     }
-    search->candidate_count = kept;
-    // Half of the room, so that the next blocks do not look through all of it again.
-    if (kept > search->capacity / 2) {
-        settle(index, search);
+}
+
+/// Makes room for a block's candidates, and compares as many of the most promising as make an end
+/// of those that were met before better ones: without them the limit would be as loose as the codes
+/// are, and each row that is kept costs as much as the codes of a hundred. Next time that is when
+/// twice as many are waiting, so that each is looked at a few times in all.
+static void sharpen(const cordwood_flat *index, cordwood_flat_search *search) {
+    const uint32_t wanted = search->nearest->capacity;
+    const uint32_t some = wanted > COMPARED_AT_ONCE ? wanted : (uint32_t)COMPARED_AT_ONCE;
+    settle(index, search, some);
+    if (search->candidate_count > search->capacity / 2) {
+        settle(index, search, UINT32_MAX);
     }
+    const uint64_t more = 2 * (uint64_t)search->candidate_count + 4 * (uint64_t)some;
+    const uint32_t most = search->capacity - CORDWOOD_FLAT_BLOCK;
+    search->room = more < most ? (uint32_t)more : most;
 }
 
 // MARK: Blocks
@@ -243,36 +237,30 @@ static bool describe(const cordwood_flat *index, const uint64_t *allowed, uint32
     return count > 0;
 }
 
-/// Keeps a row whose codes are near enough.
-static void keep(const cordwood_flat *index, const row_block *block, uint32_t place, float distance,
-                 cordwood_flat_search *search) {
-    const uint32_t row = block->first + place;
-    float lower, upper;
-    row_bounds(index, search, block->bounds, distance,
-               (double)block->bounds->unit * index->codes.errors[row], &lower, &upper);
-    search->candidates[search->candidate_count++] = (cordwood_flat_candidate){lower, row};
-    if (!(upper > search->upper->threshold)) {
-        cordwood_topk_push(search->upper, upper, row);
-    }
-}
-
 /// For up to CORDWOOD_FLAT_PROBES searches.
 static void scan_codes(const cordwood_flat *index, const row_block *block,
                        cordwood_flat_search *searches, size_t count) {
+    const double unit = block->bounds->unit;
     cordwood_flat_probe probes[CORDWOOD_FLAT_PROBES];
+    double slacks[CORDWOOD_FLAT_PROBES];
     for (size_t i = 0; i < count; i++) {
-        cordwood_flat_search *search = &searches[i];
-        if (search->capacity - search->candidate_count < CORDWOOD_FLAT_BLOCK) {
-            make_room(index, search);
+        if (searches[i].candidate_count > searches[i].room) {
+            sharpen(index, &searches[i]);
         }
-        probes[i] = probe(index, search, block->bounds, threshold(search));
+        slacks[i] = block_slack(index, &searches[i], block->bounds);
+        probes[i] = probe(index, &searches[i], unit, slacks[i], searches[i].nearest->threshold);
     }
     cordwood_flat_selection selections[CORDWOOD_FLAT_PROBES];
     cordwood_flat_select(&index->codes, block->first, block->count, block->allowed, probes, count,
                          selections);
     for (size_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < selections[i].count; k++) {
-            keep(index, block, selections[i].rows[k], selections[i].distances[k], &searches[i]);
+            const uint32_t row = block->first + selections[i].rows[k];
+            const float lower =
+                lower_bound(index, &searches[i], slacks[i], selections[i].distances[k],
+                            unit * index->codes.errors[row]);
+            searches[i].candidates[searches[i].candidate_count++] =
+                (cordwood_flat_candidate){lower, row};
         }
     }
 }
@@ -324,6 +312,6 @@ void cordwood_flat_scan(const cordwood_flat *index, const uint64_t *allowed,
         }
     }
     for (size_t i = 0; i < count && has_codes; i++) {
-        settle(index, &searches[i]);
+        settle(index, &searches[i], UINT32_MAX);
     }
 }

@@ -140,8 +140,7 @@ typedef struct cordwood_flat_search {
     /// Room for `capacity`, at least two blocks.
     cordwood_flat_candidate *candidates;
     uint32_t capacity;
-    /// Empty heaps of one capacity. `upper` has distances that rows are not beyond.
-    cordwood_topk *upper;
+    /// An empty heap.
     cordwood_topk *nearest;
     /// Counts the rows that were compared again, from whatever it was before.
     uint64_t compared;
@@ -150,6 +149,8 @@ typedef struct cordwood_flat_search {
     cordwood_code_query codes;
     cordwood_flat_slack slack;
     uint32_t candidate_count;
+    /// More candidates than this are too many.
+    uint32_t room;
 } cordwood_flat_search;
 
 /// Offers to each search's `nearest` every row, or with `allowed` every row whose bit is set, so

@@ -1,7 +1,7 @@
 internal import CCordwoodKernels
 
 extension SealedFlatIndex {
-    /// Room for candidates, of which a query has a few dozen, and at its beginning some hundreds.
+    /// Room for candidates, of which a query has a few dozen at a time, and at its beginning some hundreds.
     private static let leastCandidates = 4096
     /// Queries that are searched for together, as long as they need no more candidates than this.
     private static let groupQueries = 16
@@ -44,13 +44,11 @@ extension SealedFlatIndex {
         batch.withUnsafeBufferPointer { batch in
             for first in stride(from: 0, to: queries, by: together) {
                 let group = first..<min(first + together, queries)
-                let upper = NearestHeaps(count: group.count, capacity: capacity)
                 for query in group {
                     prepare(
                         batch.baseAddress! + query * dimensions,
                         into: scratch.query(query - first))
                     scratch.searches[query - first].nearest = nearest.heaps + query
-                    scratch.searches[query - first].upper = upper.heaps + (query - first)
                 }
                 (allowed?.words ?? []).withUnsafeBufferPointer { words in
                     cordwood_flat_scan(

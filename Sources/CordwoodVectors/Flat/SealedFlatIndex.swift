@@ -62,7 +62,7 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
         return kernel.pointee.ids[place]
     }
 
-    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 64 bytes for
+    /// Bytes that the index takes, without the memory of searches: some 40 kB a query, and 48 bytes for
     /// each result that is asked for.
     public var bytesAllocated: Int { parts?.byteCount ?? 0 }
 }
