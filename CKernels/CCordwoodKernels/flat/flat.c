@@ -189,9 +189,9 @@ static void settle(const cordwood_flat *index, cordwood_flat_search *search, uin
 }
 
 /// Makes room for a block's candidates, and compares as many of the most promising as make an end
-/// of those that were met before better ones: without them the limit would be as loose as the codes
-/// are, and each row that is kept costs as much as the codes of a hundred. Next time that is when
-/// twice as many are waiting, so that each is looked at a few times in all.
+/// of those that were met before better ones: the limit is then one of distances, and as tight as
+/// codes are exact. Next time that is when twice as many are waiting, so that each is looked at a
+/// few times in all.
 static void sharpen(const cordwood_flat *index, cordwood_flat_search *search) {
     const uint32_t wanted = search->nearest->capacity;
     const uint32_t some = wanted > COMPARED_AT_ONCE ? wanted : (uint32_t)COMPARED_AT_ONCE;

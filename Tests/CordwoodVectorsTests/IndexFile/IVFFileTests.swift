@@ -10,8 +10,8 @@ import Testing
 
     init() throws { path = try StoragePath.root.appending("indexes").appending("first.ivf") }
 
-    private func storage() async throws -> SimulatedStorage {
-        let storage = SimulatedStorage(seed: 1)
+    private func storage(seed: UInt64 = 1) async throws -> SimulatedStorage {
+        let storage = SimulatedStorage(seed: seed)
         try await storage.createDirectory(path.parent)
         try await storage.syncDirectory(.root)
         return storage
@@ -150,6 +150,38 @@ import Testing
             } catch { #expect(error.code == .damaged, "\(error)") }
         }
         #expect(opened > 100)
+    }
+
+    /// Whatever operation of a save fails, and wherever the power goes: what is there afterwards is the
+    /// index from before or the new one, whole.
+    @Test(arguments: [Fault.Problem.inputOutput, .noSpace, .powerCut])
+    func aSaveHappensOrDoesNot(problem: Fault.Problem) async throws {
+        let data = ClusteredVectors(count: 120, queries: 1, dimensions: 6, seed: 2)
+        let few = ClusteredVectors(count: 60, queries: 1, dimensions: 6, seed: 3)
+        let configuration = IVFConfiguration(lists: 4, quantization: .pq4, seed: 9)
+        let old = try few.lists(.l2, configuration)
+        let new = try data.lists(.l2, configuration)
+        var k = 0
+        var succeeded = false
+        while !succeeded {
+            k += 1
+            let storage = try await storage(seed: UInt64(k))
+            try await old.save(to: path, on: storage)
+            storage.inject(Fault(problem, at: k))
+            do throws(VectorError) {
+                try await new.save(to: path, on: storage)
+                succeeded = true
+            } catch { #expect(error.code == .storage, "\(error)") }
+            storage.clearFaults()
+            storage.crash(.bySeed)
+            let found = try await IVFIndex.open(path, on: storage)
+            let whole = found.count == 120 ? new : old
+            #expect(found.count == whole.count && (!succeeded || found.count == 120), "\(k)")
+            #expect(
+                try found.search(data.queries[0], limit: 9, accuracy: .exact)
+                    == whole.search(data.queries[0], limit: 9, accuracy: .exact), "\(k)")
+        }
+        #expect(k > 8, "a save has so many operations")
     }
 
     @Test func aFileThatIsCutIsRefused() async throws {
