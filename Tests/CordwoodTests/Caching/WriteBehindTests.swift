@@ -107,8 +107,10 @@ private final class SlowOrigin: Sendable {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
         let topic = try await database.topic("values")
         let origin = SlowOrigin(isOpen: false)
+        var configuration = CachedViewConfiguration(capacityBytes: 1 << 20)
+        configuration.readDeadline = .seconds(3600)  // Writers wait as long as the test does.
         let view = try await topic.cachedView(
-            .init(capacityBytes: 1 << 20),
+            configuration,
             from: origin.source(try await database.consumerGroup("origin")) {
                 $0.maximumPendingRecords = 4
             })
