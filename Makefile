@@ -98,8 +98,8 @@ mutants: deps ## Break durability in each way of the table, and see the tests no
 fuzz: deps ## Feed random bytes to everything that reads bytes, SECONDS=120 for each target
 	Tests/Faults/fuzz.sh $(or $(SECONDS),120)
 
-sanitize: deps ## Run every Swift test under the address sanitizer and the thread sanitizer
-	Tests/Faults/sanitize.sh
+sanitize: deps ## Run every Swift test under the address sanitizer and the thread sanitizer (FILTER=suites)
+	FILTER='$(FILTER)' Tests/Faults/sanitize.sh
 
 bench: deps ## Measure: BENCH_ARGUMENTS="log ..." or "vectors ..."
 	swift run -c release --package-path Benchmarks cordwood-bench $(BENCH_ARGUMENTS)

@@ -80,12 +80,18 @@ class Bench:
         k = self.arguments.k
         return Truth(self.base, self.queries, self.found.metric, k, allowed, cache)
 
+    def single(self, kind: str) -> int:
+        """How many queries are searched for one at a time. Few would find all they read in the
+        caches when they come again; of exact searches, each reads everything."""
+        return self.found.single if kind == "flat" else self.found.batch
+
     def peer_command(self, library: str, kind: str, tag: str) -> list[str]:
         name = kind.replace(",", "-")
+        single = self.single(library.removeprefix("faiss-"))
         command = [sys.executable, str(HERE / "vector_peers.py")]
         command += ["--library", library, "--kind", kind, "--metric", self.found.metric]
         command += ["--base", str(self.found.base), "--queries", str(self.found.queries)]
-        command += ["--batch", str(self.found.batch), "--single", str(self.found.single)]
+        command += ["--batch", str(self.found.batch), "--single", str(single)]
         command += ["--k", str(self.arguments.k), "--built", str(self.folder / f"{library}-{name}")]
         command += ["--save", str(self.folder / f"{library}-{name}-{tag}-%.npy")]
         return command + (["--limit", str(self.limit)] if self.limit else [])
@@ -125,7 +131,8 @@ class Bench:
             command += ["--base", str(self.found.base), "--queries", str(self.found.queries)]
             command += ["--metric", self.found.metric, "--rounds", str(rounds)]
             command += ["--query-limit", str(self.found.batch), "--grid", grid]
-            command += ["--single-queries", str(self.found.single), "--save-neighbors", str(save)]
+            command += ["--single-queries", str(self.single(settings[1]))]
+            command += ["--save-neighbors", str(save)]
             command += ["--threads", ",".join(map(str, threads)), "--k", str(self.arguments.k)]
             command += ["--limit", str(self.limit)] if self.limit else []
             points = len(grid.split("=")[1].split(",")) if grid else 1

@@ -41,6 +41,7 @@ void test_elements(void);
 void test_flat(void);
 void test_graph(void);
 void test_pool(void);
+void test_ivf(void);
 void test_pq(void);
 void test_rabitq(void);
 void test_disk(void);

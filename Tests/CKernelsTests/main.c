@@ -11,6 +11,7 @@ int main(void) {
     test_flat();
     test_graph();
     test_pool();
+    test_ivf();
     test_pq();
     test_rabitq();
     test_disk();
