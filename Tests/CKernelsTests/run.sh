@@ -20,15 +20,25 @@ compile() {
     "$@" -std=gnu17 -Wall -Wextra -Werror "${includes[@]}" "${sources[@]}" -lm -o "$output/$name"
 }
 
-# run_each ISAS COMMAND...
+# run_each ISAS COMMAND... side by side, with each value of CORDWOOD_ISA, with none, and with an empty one
 run_each() {
-    local isas=$1 isa
-    shift
-    env -u CORDWOOD_ISA "$@"
-    for isa in $isas; do
-        CORDWOOD_ISA=$isa "$@"
+    local isa number=0 failed=0 pids=()
+    local runs=("-u CORDWOOD_ISA" "CORDWOOD_ISA=")
+    for isa in $1; do
+        runs+=("CORDWOOD_ISA=$isa")
     done
-    CORDWOOD_ISA='' "$@"
+    shift
+    for isa in "${runs[@]}"; do
+        # shellcheck disable=SC2086 # Two words are two arguments.
+        env $isa "$@" >"$output/log$number" 2>&1 &
+        pids+=($!)
+        number=$((number + 1))
+    done
+    for number in "${!pids[@]}"; do
+        wait "${pids[$number]}" || failed=1
+        cat "$output/log$number"
+    done
+    return "$failed"
 }
 
 case ${1:-native} in
@@ -41,7 +51,7 @@ native)
 arm)
     # Clang, which compiles the package, does as the sources say; this compiler is told.
     compile arm aarch64-linux-gnu-gcc -O2 -ffp-contract=off -static
-    # Each run tests every instruction set's functions; emulated, it takes a minute.
+    # Each run tests every instruction set's functions; emulated, it takes more than a minute.
     run_each 'scalar avx2' qemu-aarch64 "$output/arm"
     ;;
 *)

@@ -21,6 +21,10 @@ typedef struct {
     uint8_t *ranking_codes, *codes;
 } lists;
 
+static size_t query_bytes(const cordwood_quantizer *quantizer) {
+    return (cordwood_code_query_bytes(quantizer) + 63) & ~(size_t)63;
+}
+
 static uint8_t *codes_of(const cordwood_quantizer *quantizer, const float *rows, uint32_t count) {
     uint32_t order[MAXIMUM_ROWS];
     for (uint32_t i = 0; i < count; i++) {
@@ -92,7 +96,7 @@ static uint32_t expect(const lists *made, const float *query, uint32_t probes, u
                        const uint64_t *allowed, double *found) {
     const cordwood_ivf *index = &made->index;
     cordwood_code_query prepared;
-    int8_t *room = aligned_alloc(64, cordwood_code_query_bytes(index->ranking) + 64 & ~63ull);
+    int8_t *room = aligned_alloc(64, query_bytes(index->ranking));
     cordwood_code_query_prepare(index->ranking, query, room, &prepared);
     bool was_read[MAXIMUM_LISTS] = {false};
     float ranks[MAXIMUM_LISTS];
@@ -155,10 +159,9 @@ static void search(const lists *made, uint64_t *random) {
         bits[word] = next_random(random) & next_random(random);
     }
     const uint64_t *allowed = next_random(random) % 2 ? bits : NULL;
-    size_t query_bytes = (cordwood_code_query_bytes(index->ranking) + 63) & ~(size_t)63;
     cordwood_ivf_scratch scratch = {
         .query = calloc(MAXIMUM_DIMENSIONS + 64, sizeof(float)),
-        .components = aligned_alloc(64, query_bytes),
+        .components = aligned_alloc(64, query_bytes(index->ranking)),
         .distances = malloc((MAXIMUM_LISTS + 64) * sizeof(float)),
         .lists = malloc(2 * (MAXIMUM_LISTS + CORDWOOD_SHORTLIST_STEP) * sizeof(uint64_t)),
         .keys = malloc(KEY_ROOM * sizeof(uint64_t)),
