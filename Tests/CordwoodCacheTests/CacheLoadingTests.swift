@@ -1,5 +1,6 @@
 import CordwoodCache
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct CacheLoadingTests {

@@ -183,7 +183,7 @@ private func open(
     @Test func aFillThatRacedWithARecordIsRefused() async throws {
         let (database, topic, _) = try await open()
         let origin = Origin()
-        let (reads, goesOn) = (Latch(), Latch())
+        let (reads, goesOn) = (Gate(), Gate())
         let key = bytes("key")
         origin[key] = bytes("old")
         let view = try await topic.cachedView(
@@ -192,12 +192,12 @@ private func open(
                 let value = origin.load(key)
                 if origin.loads == 1 {
                     reads.open()
-                    await goesOn.wait()
+                    await goesOn.pass()
                 }
                 return value
             })
         let early = Task { try await view.value(for: key) }
-        await reads.wait()
+        await reads.pass()
         origin[key] = bytes("new")
         let receipt = try await topic.append([Record(key: key, value: nil)])
         // Begun after the record was seen: it has a load of its own.
@@ -217,7 +217,7 @@ private func open(
     @Test func aFillThatRacedIsRefusedThoughNobodyAsked() async throws {
         let (database, topic, _) = try await open()
         let origin = Origin()
-        let (reads, goesOn) = (Latch(), Latch())
+        let (reads, goesOn) = (Gate(), Gate())
         let key = bytes("key")
         origin[key] = bytes("old")
         let view = try await topic.cachedView(
@@ -226,12 +226,12 @@ private func open(
                 let value = origin.load(key)
                 if origin.loads == 1 {
                     reads.open()
-                    await goesOn.wait()
+                    await goesOn.pass()
                 }
                 return value
             })
         let early = Task { try await view.value(for: key) }
-        await reads.wait()
+        await reads.pass()
         origin[key] = bytes("new")
         let receipt = try await topic.append([Record(key: key, value: nil)])
         _ = try await view.value(for: bytes("another key"), atLeast: receipt)
@@ -320,11 +320,11 @@ private func open(
         let (database, topic, _) = try await open()
         var configuration = CachedViewConfiguration(capacityBytes: 1 << 20)
         configuration.cache.loadDeadline = .milliseconds(10)
-        let forever = Latch()
+        let forever = Gate()
         let view = try await topic.cachedView(
             configuration,
             from: .origin { _ in
-                await forever.wait()
+                await forever.pass()
                 return nil
             })
         do {
@@ -425,34 +425,5 @@ private func open(
         view = nil
         try await eventually("it does not") { log.state.followerCount == 0 }
         try await database.close()
-    }
-}
-
-/// Holds whoever comes until it is opened.
-final class Latch: Sendable {
-    private struct State {
-        var isOpen = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isOpen = state.withLock { state in
-                if !state.isOpen { state.waiting.append(continuation) }
-                return state.isOpen
-            }
-            if isOpen { continuation.resume() }
-        }
-    }
-
-    func open() {
-        let waiting = state.withLock { state in
-            state.isOpen = true
-            defer { state.waiting = [] }
-            return state.waiting
-        }
-        for continuation in waiting { continuation.resume() }
     }
 }

@@ -18,7 +18,7 @@ private final class SlowOrigin: Sendable {
     }
 
     private let state = Mutex(State())
-    let gate = Latch()
+    let gate = Gate()
 
     init(isOpen: Bool = true) { if isOpen { gate.open() } }
 
@@ -30,7 +30,7 @@ private final class SlowOrigin: Sendable {
         -> ViewSource
     {
         var behind = WriteBehind(group: group) { record in
-            await self.gate.wait()
+            await self.gate.pass()
             try self.state.withLock { state in
                 if state.failures > 0 {
                     state.failures -= 1

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Holds whoever comes until it is opened; cancelling does not let them through.
-final class Gate: Sendable {
+public final class Gate: Sendable {
     private struct State {
         var isOpen = false
         var waiting: [CheckedContinuation<Void, Never>] = []
@@ -9,9 +9,11 @@ final class Gate: Sendable {
 
     private let state = Mutex(State())
 
-    var waitingCount: Int { state.withLock { $0.waiting.count } }
+    public init() {}
 
-    func pass() async {
+    public var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+    public func pass() async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 if !state.isOpen { state.waiting.append(continuation) }
@@ -21,7 +23,7 @@ final class Gate: Sendable {
         }
     }
 
-    func open() {
+    public func open() {
         let waiting = state.withLock { state in
             state.isOpen = true
             defer { state.waiting = [] }
@@ -30,19 +32,3 @@ final class Gate: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 }
-
-/// Lets other tasks run until `condition` holds; the suite's time limit is the end of patience.
-func eventually(_ condition: () -> Bool) async {
-    while !condition() && !Task.isCancelled { await Task.yield() }
-}
-
-/// A count that tasks share.
-final class Counter: Sendable {
-    private let count = Atomic<Int>(0)
-    var value: Int { count.load(ordering: .sequentiallyConsistent) }
-    @discardableResult func increment() -> Int {
-        count.add(1, ordering: .sequentiallyConsistent).newValue
-    }
-}
-
-struct LoadFailed: Error {}
