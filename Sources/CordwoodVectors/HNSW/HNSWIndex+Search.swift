@@ -85,8 +85,8 @@ extension HNSWIndex {
             }
         guard let effort else { return .exact }
         return SearchPlan(
-            ef: effort, limit: limit, configuration.quantization, costs, allowed: allowed,
-            count: count)
+            ef: effort, limit: accuracy.measuredLimit(limit), configuration.quantization, costs,
+            allowed: allowed, count: count)
     }
 
     var costs: SearchCosts {

@@ -31,8 +31,7 @@ struct RecallProbe: @unchecked Sendable {
             let hits = inParallel(Array(queries.indices)) {
                 countHits(of: queries[$0], ef: ef, within: farthest[$0])
             }
-            let wanted = RecallCalibration.neighbors * queries.count
-            let share = Double(hits.reduce(0, +)) / Double(wanted)
+            let share = RecallCalibration.promised(hits: hits, farthest: farthest)
             points.append(.init(ef: ef, recall: max(share, points.last?.recall ?? 0)))
             if share >= Self.enough { break }
         }

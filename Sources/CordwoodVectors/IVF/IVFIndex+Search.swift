@@ -70,7 +70,8 @@ extension IVFIndex {
             case .effort(let effort): effort
             }
         return IVFPlan(
-            probes: probes, limit: limit, lists: configuration.lists ?? 1, count: count,
+            probes: probes, limit: accuracy.measuredLimit(limit), lists: configuration.lists ?? 1,
+            count: count,
             allowed: allowed, codeBytes: codeBytes, vectorBytes: 4 * dimensions,
             hasExactRows: configuration.hasExactRows, configuration.quantization)
     }

@@ -35,8 +35,7 @@ struct IVFRecallProbe: @unchecked Sendable {
             let hits = inParallel(Array(queries.indices)) {
                 countHits(of: queries[$0], effort: effort, within: farthest[$0], index)
             }
-            let wanted = RecallCalibration.neighbors * queries.count
-            let share = Double(hits.reduce(0, +)) / Double(wanted)
+            let share = RecallCalibration.promised(hits: hits, farthest: farthest)
             points.append(.init(ef: effort, recall: max(share, points.last?.recall ?? 0)))
             if share >= Self.enough { break }
         }

@@ -1,9 +1,14 @@
 /// What share of the true neighbours searches find, by their effort: measured when the index was built,
-/// with vectors that were not in it yet.
+/// with a random sample of its vectors that were not in it yet, or as if they were not.
+///
+/// What counts is what the worse half of them finds on average, the half whose neighbours are the farther
+/// away: a query that comes from elsewhere is rather like these than like a vector that has its kin beside
+/// it, and needs more effort. Where distance does not tell what is hard it is what all of them find, less a
+/// standard error of so small a sample. What lies outside of all that the index has seen is promised nothing.
 public struct RecallCalibration: Sendable, Hashable {
     public struct Point: Sendable, Hashable {
         public var ef: Int
-        /// Of the ``RecallCalibration/neighbors`` nearest, 0 to 1.
+        /// Of the ``RecallCalibration/neighbors`` nearest, 0 to 1: what is promised.
         public var recall: Double
     }
 
@@ -17,8 +22,25 @@ public struct RecallCalibration: Sendable, Hashable {
     /// By rising effort, and recall that does not fall. Empty where there were too few vectors.
     public internal(set) var points: [Point]
 
+    /// The recall to be promised where so many of the ``neighbors`` nearest were found for each of a sample,
+    /// of which the last is so far away: the lower of what the farther half finds on average, and of what
+    /// all do less one standard error.
+    static func promised(hits: [Int], farthest: [Float]) -> Double {
+        let shares = hits.map { Double($0) / Double(neighbors) }
+        guard shares.count > 1 else { return 0 }
+        let order = farthest.indices.sorted { (farthest[$0], $0) < (farthest[$1], $1) }
+        let farther = order.suffix(shares.count / 2)
+        let ofFarther = farther.reduce(0) { $0 + shares[$1] } / Double(farther.count)
+        let count = Double(shares.count)
+        let mean = shares.reduce(0, +) / count
+        let variance = shares.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1)
+        return max(0, min(ofFarther, mean - (variance / count).squareRoot()))
+    }
+
     /// The least effort that promises a recall, or nil where none that was tried does: all vectors are
-    /// to be compared then. More results are promised to need as many times more effort.
+    /// to be compared then. More results need more effort, but less than as many times more, since much of
+    /// what is found on the way to some is near enough for others: their root is taken, which is enough
+    /// for graphs and lists alike where it was measured.
     func effort(for recall: Double, limit: Int) -> Int? {
         guard let index = points.firstIndex(where: { $0.recall >= recall }) else {
             return nil
@@ -32,6 +54,7 @@ public struct RecallCalibration: Sendable, Hashable {
                 (recall - before.recall) / (point.recall - before.recall)
             ef = Double(before.ef) + part * Double(point.ef - before.ef)
         }
-        return Int((ef * max(1, Double(limit) / Double(Self.neighbors))).rounded(.up))
+        let more = (max(1, Double(limit) / Double(Self.neighbors))).squareRoot()
+        return Int((ef * more).rounded(.up))
     }
 }

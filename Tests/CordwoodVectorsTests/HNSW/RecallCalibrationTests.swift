@@ -80,8 +80,26 @@ import Testing
         #expect(effort(0.85) == 15 && effort(0.9) == 20)
         #expect(effort(0.94) == 60 && effort(0.98) == 80)
         #expect(effort(0.981) == nil)
-        #expect(effort(0.9, 1) == 20 && effort(0.9, 25) == 50)
+        #expect(effort(0.9, 1) == 20 && effort(0.9, 40) == 40 && effort(0.9, 1000) == 200)
+        #expect(effort(0.9, 25) == 32)
         #expect(RecallCalibration(points: []).effort(for: 0.1, limit: 1) == nil)
+    }
+
+    /// The lower of the farther half's mean and of all less one standard error, and never more than there is.
+    @Test func promisesNoMoreThanTheWorseHalfFinds() {
+        func promised(_ hits: [Int], _ farthest: [Float]? = nil) -> Double {
+            RecallCalibration.promised(
+                hits: hits, farthest: farthest ?? hits.indices.map { Float($0) })
+        }
+        #expect(promised([]) == 0 && promised([10]) == 0)
+        #expect(promised([Int](repeating: 10, count: 256)) == 1)
+        #expect(promised([Int](repeating: 0, count: 256)) == 0)
+        // The far ones find 7 of 10 and the near ones all; by distance, not by place.
+        #expect(abs(promised([10, 10, 10, 7, 7, 7]) - 0.7) < 1e-9)
+        #expect(abs(promised([7, 10, 7, 10, 7, 10], [5, 1, 6, -2, 4, 0]) - 0.7) < 1e-9)
+        // The near ones find less: all of them, with a mean of 0.9 and a deviation of 0.1 of 256.
+        let near = (0..<256).map { $0 < 128 ? 8 : 10 }
+        #expect(abs(promised(near) - (0.9 - 0.1 / 16)) < 0.0001)
     }
 
     @Test func smallIndexesHaveNone() throws {

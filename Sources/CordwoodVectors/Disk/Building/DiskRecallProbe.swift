@@ -39,10 +39,10 @@ struct DiskRecallProbe: @unchecked Sendable {
                 plan: .walk(ef: ef), excluded: nodes.map { UInt32($0) })
             var statistics = DiskSearchStatistics()
             let found = try index.search(search, &statistics)
-            let hits = zip(found, farthest).reduce(0) { hits, query in
-                hits + query.0.count { $0.distance <= query.1 }
+            let hits = zip(found, farthest).map { found, farthest in
+                found.count { $0.distance <= farthest }
             }
-            let share = Double(hits) / Double(RecallCalibration.neighbors * nodes.count)
+            let share = RecallCalibration.promised(hits: hits, farthest: farthest)
             points.append(.init(ef: ef, recall: max(share, points.last?.recall ?? 0)))
             if share >= Self.enough { break }
         }
