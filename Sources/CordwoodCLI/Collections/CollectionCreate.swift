@@ -30,6 +30,8 @@ struct CollectionCreate: AsyncParsableCommand {
     var lists: Int?
     @Option(help: "Megabytes of memory that each segment of a disk index may take.")
     var memoryCap: Int?
+    @Option(help: "Megabytes of memory that building a segment of a disk index may take.")
+    var buildMemoryCap: Int?
     @Option(help: "How many points are gathered before they are sealed.") var sealAfter: Int?
 
     private var collectionConfiguration: CollectionConfiguration {
@@ -62,16 +64,23 @@ struct CollectionCreate: AsyncParsableCommand {
                 var disk = DiskConfiguration()
                 if let efConstruction { disk.efConstruction = efConstruction }
                 if let memoryCap {
-                    let (bytes, overflow) = memoryCap.multipliedReportingOverflow(by: 1_000_000)
-                    guard !overflow else {
-                        throw ValidationError("--memory-cap: expected less, found \(memoryCap)")
-                    }
-                    disk.memoryCapBytes = bytes
+                    disk.memoryCapBytes = try bytes(memoryCap, "--memory-cap")
+                }
+                if let buildMemoryCap {
+                    disk.buildMemoryCapBytes = try bytes(buildMemoryCap, "--build-memory-cap")
                 }
                 return .disk(disk)
             case .flat: return .flat
             }
         }
+    }
+
+    private func bytes(_ megabytes: Int, _ option: String) throws -> Int {
+        let (bytes, overflow) = megabytes.multipliedReportingOverflow(by: 1_000_000)
+        guard !overflow else {
+            throw ValidationError("\(option): expected less, found \(megabytes)")
+        }
+        return bytes
     }
 
     /// Each option is of some indexes only.
@@ -80,6 +89,7 @@ struct CollectionCreate: AsyncParsableCommand {
             ("--neighbors", neighbors != nil, [.hnsw]),
             ("--ef-construction", efConstruction != nil, [.hnsw, .disk]),
             ("--lists", lists != nil, [.ivf]), ("--memory-cap", memoryCap != nil, [.disk]),
+            ("--build-memory-cap", buildMemoryCap != nil, [.disk]),
         ]
         for (option, isGiven, indexes) in kinds where isGiven && !indexes.contains(index.value) {
             throw ValidationError(

@@ -29,7 +29,7 @@ struct CollectionDescribe: AsyncParsableCommand {
                 return try Output.standard.line(JSON.object(all).description)
             }
             for (key, value) in members {
-                try Output.standard.line("\(key.paddedRight(to: 15))\(value.plain)")
+                try Output.standard.line("\(key.paddedRight(to: 21))\(value.plain)")
             }
             try show(segments)
             for item in damage {
@@ -54,6 +54,10 @@ struct CollectionDescribe: AsyncParsableCommand {
             ("sealAfter", .count(configuration.sealAfter)),
             ("head", .count(collection.headCount)),
         ]
+        if case .disk(let disk) = configuration.index {
+            members.append(("memoryCapBytes", .count(disk.memoryCapBytes)))
+            members.append(("buildMemoryCapBytes", .count(disk.buildMemoryCapBytes)))
+        }
         if let failure = collection.sealFailure {
             members.append(("sealFailure", .string("\(failure)")))
         }

@@ -26,15 +26,19 @@ public struct RecallCalibration: Sendable, Hashable {
     /// of which the last is so far away: the lower of what the farther half finds on average, and of what
     /// all do less one standard error.
     static func promised(hits: [Int], farthest: [Float]) -> Double {
-        let shares = hits.map { Double($0) / Double(neighbors) }
-        guard shares.count > 1 else { return 0 }
+        guard hits.count > 1 else { return 0 }
+        func recall(_ hits: [Int]) -> Double {
+            Double(hits.reduce(0, +)) / Double(neighbors * hits.count)
+        }
         let order = farthest.indices.sorted { (farthest[$0], $0) < (farthest[$1], $1) }
-        let farther = order.suffix(shares.count / 2)
-        let ofFarther = farther.reduce(0) { $0 + shares[$1] } / Double(farther.count)
-        let count = Double(shares.count)
-        let mean = shares.reduce(0, +) / count
-        let variance = shares.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1)
-        return max(0, min(ofFarther, mean - (variance / count).squareRoot()))
+        let ofFarther = recall(order.suffix(hits.count / 2).map { hits[$0] })
+        let ofAll = recall(hits)
+        let squares = hits.reduce(0) { sum, hits in
+            let deviation = Double(hits) / Double(neighbors) - ofAll
+            return sum + deviation * deviation
+        }
+        let error = (squares / Double(hits.count - 1) / Double(hits.count)).squareRoot()
+        return max(0, min(ofFarther, ofAll - error))
     }
 
     /// The least effort that promises a recall, or nil where none that was tried does: all vectors are

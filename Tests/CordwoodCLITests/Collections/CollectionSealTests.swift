@@ -84,12 +84,43 @@ import Musl
         #expect(try described("live") == "600")
     }
 
+    /// The memory of an index on disk is as it was asked for, also when the collection is opened again.
+    @Test func capsOfMemoryAreKept() throws {
+        try create("--index", "disk", "--memory-cap", "30", "--build-memory-cap", "50")
+        #expect(try described("memoryCapBytes") == "30000000")
+        #expect(try described("buildMemoryCapBytes") == "50000000")
+        let plain = try CommandProcess.run("collection", "describe", database, "points")
+        #expect(
+            plain.lines.contains {
+                $0.split(separator: " ").map(String.init) == ["buildMemoryCapBytes", "50000000"]
+            })
+        // A segment is built with it: this much is too little for so many.
+        let other = folder("other")
+        let created = try CommandProcess.run(
+            "collection", "create", other, "points", "--dimensions", "2", "--metric", "l2",
+            "--index", "disk", "--build-memory-cap", "1")
+        #expect(created.status == 0, "\(created.complaint)")
+        let imported = try CommandProcess.run(
+            "collection", "import", other, "points", line("points.npy", count: 30_000))
+        #expect(imported.status != 0 && imported.complaint.contains("memory"))
+    }
+
     @Test func whatCannotBeIsRefused() throws {
         for (options, words) in [
             (["--index", "ivf", "--lists", "0"], "lists"),
             (["--index", "ivf", "--neighbors", "8"], "--neighbors"),
             (["--index", "ivf", "--quantization", "sq4"], "quantization"),
             (["--index", "disk", "--memory-cap", "0"], "memoryCapBytes"),
+            (
+                ["--index", "disk", "--memory-cap", "9999999999999999"],
+                "--memory-cap: expected less"
+            ),
+            (["--index", "disk", "--build-memory-cap", "0"], "buildMemoryCapBytes"),
+            (
+                ["--index", "disk", "--build-memory-cap", "9999999999999999"],
+                "--build-memory-cap: expected less"
+            ),
+            (["--index", "hnsw", "--build-memory-cap", "9"], "--build-memory-cap is for"),
             (["--index", "disk", "--quantization", "sq8"], "--quantization"),
             (["--index", "hnsw", "--lists", "8"], "--lists"),
             (["--index", "hnsw", "--quantization", "pq4"], "quantization"),
