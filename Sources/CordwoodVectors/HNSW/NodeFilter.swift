@@ -22,15 +22,20 @@ struct NodeFilter {
         nodeCount = nodes.reduce(0) { $0 + $1.nonzeroBitCount }
     }
 
-    func withKernel<Result>(
-        _ body: (UnsafePointer<cordwood_hnsw_filter>) -> Result
-    ) -> Result {
-        vectors.withUnsafeBufferPointer { vectors in
-            (nodes ?? []).withUnsafeBufferPointer { nodes in
-                var filter = cordwood_hnsw_filter(
-                    vectors: vectors.baseAddress,
-                    nodes: self.nodes == nil ? vectors.baseAddress : nodes.baseAddress)
-                return body(&filter)
+    /// Calls with the filter as searches need it, and the number of nodes that it allows: all of them
+    /// without one.
+    static func with(
+        _ bitmap: VectorBitmap?, of index: HNSWIndex,
+        _ body: (UnsafePointer<cordwood_hnsw_filter>?, Int) -> Void
+    ) {
+        guard let filter = bitmap.map({ NodeFilter($0, index) }) else {
+            return body(nil, index.nodeCount)
+        }
+        filter.vectors.withUnsafeBufferPointer { vectors in
+            (filter.nodes ?? filter.vectors).withUnsafeBufferPointer { nodes in
+                var kernel = cordwood_hnsw_filter(
+                    vectors: vectors.baseAddress, nodes: nodes.baseAddress)
+                body(&kernel, filter.nodeCount)
             }
         }
     }

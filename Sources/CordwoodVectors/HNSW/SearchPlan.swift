@@ -15,6 +15,8 @@ enum SearchPlan: Equatable {
     case exact
     /// Compare the codes of all vectors that are allowed, and the nearest again.
     case scan(refined: Int)
+    /// The same for all queries of a call together, which read the codes once.
+    case sharedScan(refined: Int)
     /// Go around up to `detours` forbidden neighbours of each node, or with 0 over them.
     case walk(ef: Int, refined: Int, detours: Int)
 
@@ -23,10 +25,10 @@ enum SearchPlan: Equatable {
     /// A pool is kept in order by moving what is behind a newcomer, which takes longer the larger it is.
     private static let largestPool = 1 << 13
 
-    /// `allowed` of `count` vectors may be returned.
+    /// For `queries` of one call, of which `allowed` of `count` vectors may be returned.
     init(
         ef: Int, limit: Int, _ quantization: Quantization, _ costs: SearchCosts, allowed: Int,
-        count: Int
+        count: Int, queries: Int
     ) {
         let wanted = max(ef, limit)
         let refined = Self.refined(ef: wanted, limit: limit, quantization)
@@ -34,9 +36,9 @@ enum SearchPlan: Equatable {
         let scan =
             wanted > Self.largestPool
             ? SearchPlan.exact
-            : .scan(
-                refined: quantization == .none
-                    ? wanted : Self.refined(ef: 4 * wanted, limit: wanted, quantization))
+            : Self.scan(
+                refined: quantization == .none ? wanted : max(wanted, 2 * refined), costs, allowed,
+                queries)
         guard allowed > 0, wanted < count / 2 else {
             self = scan
             return
@@ -46,18 +48,64 @@ enum SearchPlan: Equatable {
             if allowed == count {
                 [.walk(ef: wanted, refined: refined, detours: 0)]
             } else {
-                [.over(wanted, refined, share), .around(wanted, refined, share, costs)]
-                    .compactMap { $0 }
+                [
+                    .over(wanted, refined, share, least: Self.sight(of: limit, share)),
+                    .around(wanted, refined, share, costs),
+                ]
+                .compactMap { $0 }
             }
-        let cheapest = (walks + [scan]).min { costs.of($0, allowed) < costs.of($1, allowed) }
+        let cheapest = (walks + [scan]).min {
+            costs.of($0, allowed, queries) < costs.of($1, allowed, queries)
+        }
         self = cheapest ?? scan
+    }
+
+    /// What to look for in `queries` for which this was not enough: a walk that sees farther, as long as
+    /// that is less than to compare all that are allowed, of `count` nodes. Nil where there is nothing
+    /// more to be found.
+    func next(_ costs: SearchCosts, allowed: Int, count: Int, queries: Int) -> SearchPlan? {
+        switch self {
+        case .exact: return nil
+        case .scan, .sharedScan: return .exact
+        case .walk(let ef, let refined, let detours):
+            let scan = Self.scan(refined: max(ef, refined), costs, allowed, queries)
+            let wider: SearchPlan =
+                detours == 0
+                ? .walk(ef: 2 * ef, refined: refined, detours: 0)
+                : .walk(ef: ef, refined: refined, detours: costs.degree)
+            let isPossible =
+                detours == 0 ? 2 * ef <= min(Self.largestPool, count) : detours < costs.degree
+            let isLess = costs.of(wider, allowed, queries) < costs.of(scan, allowed, queries)
+            return isPossible && isLess ? wider : scan
+        }
+    }
+
+    /// By the queries one by one or together, whichever is less.
+    private static func scan(
+        refined: Int, _ costs: SearchCosts, _ allowed: Int, _ queries: Int
+    ) -> SearchPlan {
+        let plans: [SearchPlan] = [.scan(refined: refined), .sharedScan(refined: refined)]
+        return costs.of(plans[1], allowed, queries) < costs.of(plans[0], allowed, queries)
+            ? plans[1] : plans[0]
     }
 
     /// Over all nodes. As many more have to be kept in sight as are taken away; somewhat fewer, since
     /// of more that are wanted a smaller part is missed.
-    private static func over(_ wanted: Int, _ refined: Int, _ share: Double) -> SearchPlan? {
-        let ef = Int(Double(wanted) * pow(share, -0.8)) + 1
+    private static func over(
+        _ wanted: Int, _ refined: Int, _ share: Double, least: Int
+    ) -> SearchPlan? {
+        let ef = max(Int(Double(wanted) * pow(share, -0.8)) + 1, least)
         return ef > largestPool ? nil : .walk(ef: ef, refined: refined, detours: 0)
+    }
+
+    /// Of how many nodes, of which each is allowed by chance, fewer than `limit` are allowed so seldom
+    /// that it hardly matters what is done then: where the mean is two deviations above the limit, in
+    /// about one of forty walks.
+    private static func sight(of limit: Int, _ share: Double) -> Int {
+        let deviations = 2.0
+        let spread = deviations * (1 - share).squareRoot()
+        let root = (spread + (spread * spread + 4 * Double(limit)).squareRoot()) / 2
+        return Int((root * root / share).rounded(.up))
     }
 
     /// Around those that are forbidden. Edges were chosen to lead on from all nodes, not from those
@@ -86,7 +134,7 @@ enum SearchPlan: Equatable {
     var poolCapacity: Int {
         switch self {
         case .exact: 1
-        case .scan(let refined): refined
+        case .scan(let refined), .sharedScan(let refined): refined
         case .walk(let ef, _, _): ef
         }
     }
@@ -104,17 +152,24 @@ struct SearchCosts {
     let degree: Int
     private let walked: Double
     private let scanned: Double
+    /// To gather a row, and to compare it with a query then.
+    private let gathered: Double
+    private let compared: Double
 
-    init(degree: Int, rowBytes: Int) {
+    init(degree: Int, rowBytes: Int, hasCodes: Bool) {
         let lines = Double((rowBytes + Self.cacheLine - 1) / Self.cacheLine)
         self.degree = degree
         walked = 18 + 1.5 * lines
         scanned = 5 + 2.8 * lines
+        gathered = hasCodes ? 20 + 15 * lines : .infinity
+        compared = hasCodes ? 0.3 + 0.4 * lines : .infinity
     }
 
-    func of(_ plan: SearchPlan, _ allowed: Int) -> Double {
+    /// For each of `queries` that are searched for together, where `allowed` nodes are.
+    func of(_ plan: SearchPlan, _ allowed: Int, _ queries: Int) -> Double {
         switch plan {
         case .exact, .scan: Double(allowed) * scanned
+        case .sharedScan: Double(allowed) * (compared + gathered / Double(max(queries, 1)))
         case .walk(let ef, _, let detours):
             Double(ef)
                 * (Double(detours) * Self.detour + Self.distancesPerCandidate * walked)
