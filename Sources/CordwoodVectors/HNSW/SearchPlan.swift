@@ -32,24 +32,23 @@ enum SearchPlan: Equatable {
     ) {
         let wanted = max(ef, limit)
         let refined = Self.refined(ef: wanted, limit: limit, quantization)
-        // The order by codes is put right more generously where that is all that can go wrong.
         let scan =
             wanted > Self.largestPool
             ? SearchPlan.exact
             : Self.scan(
-                refined: quantization == .none ? wanted : max(wanted, 2 * refined), costs, allowed,
+                refined: Self.scanRefined(wanted, limit: limit, quantization), costs, allowed,
                 queries)
         guard allowed > 0, wanted < count / 2 else {
             self = scan
             return
         }
-        let share = Double(allowed) / Double(count)
+        let share = AllowedShare(allowed: allowed, count: count)
         let walks: [SearchPlan] =
             if allowed == count {
                 [.walk(ef: wanted, refined: refined, detours: 0)]
             } else {
                 [
-                    .over(wanted, refined, share, least: Self.sight(of: limit, share)),
+                    .over(wanted, limit: limit, refined, share),
                     .around(wanted, refined, share, costs),
                 ]
                 .compactMap { $0 }
@@ -60,23 +59,21 @@ enum SearchPlan: Equatable {
         self = cheapest ?? scan
     }
 
-    /// What to look for in `queries` for which this was not enough: a walk that sees farther, as long as
-    /// that is less than to compare all that are allowed, of `count` nodes. Nil where there is nothing
-    /// more to be found.
+    /// How to look for what `queries` of a call lack after this: by a walk that sees more, twice as many
+    /// candidates or the neighbours of all neighbours, while that is less than a scan. Nil when
+    /// everything was looked at.
     func next(_ costs: SearchCosts, allowed: Int, count: Int, queries: Int) -> SearchPlan? {
         switch self {
         case .exact: return nil
         case .scan, .sharedScan: return .exact
         case .walk(let ef, let refined, let detours):
-            let scan = Self.scan(refined: max(ef, refined), costs, allowed, queries)
-            let wider: SearchPlan =
-                detours == 0
-                ? .walk(ef: 2 * ef, refined: refined, detours: 0)
-                : .walk(ef: ef, refined: refined, detours: costs.degree)
-            let isPossible =
-                detours == 0 ? 2 * ef <= min(Self.largestPool, count) : detours < costs.degree
-            let isLess = costs.of(wider, allowed, queries) < costs.of(scan, allowed, queries)
-            return isPossible && isLess ? wider : scan
+            let wider = SearchPlan.walk(
+                ef: detours == 0 ? 2 * ef : ef, refined: refined,
+                detours: detours == 0 ? 0 : costs.degree)
+            let scan = Self.scan(refined: 2 * refined, costs, allowed, queries)
+            let isWider = detours < costs.degree && 2 * ef <= min(Self.largestPool, count)
+            return isWider && costs.of(wider, allowed, queries) < costs.of(scan, allowed, queries)
+                ? wider : scan
         }
     }
 
@@ -84,50 +81,54 @@ enum SearchPlan: Equatable {
     private static func scan(
         refined: Int, _ costs: SearchCosts, _ allowed: Int, _ queries: Int
     ) -> SearchPlan {
-        let plans: [SearchPlan] = [.scan(refined: refined), .sharedScan(refined: refined)]
-        return costs.of(plans[1], allowed, queries) < costs.of(plans[0], allowed, queries)
-            ? plans[1] : plans[0]
+        let alone = SearchPlan.scan(refined: refined)
+        let shared = SearchPlan.sharedScan(refined: refined)
+        return costs.of(shared, allowed, queries) < costs.of(alone, allowed, queries)
+            ? shared : alone
     }
 
     /// Over all nodes. As many more have to be kept in sight as are taken away; somewhat fewer, since
-    /// of more that are wanted a smaller part is missed.
+    /// of more that are wanted a smaller part is missed, but not so few that many a walk would meet
+    /// fewer that are allowed than it is to return.
     private static func over(
-        _ wanted: Int, _ refined: Int, _ share: Double, least: Int
+        _ wanted: Int, limit: Int, _ refined: Int, _ share: AllowedShare
     ) -> SearchPlan? {
-        let ef = max(Int(Double(wanted) * pow(share, -0.8)) + 1, least)
+        let ef = max(
+            Int(Double(wanted) * pow(share.value, -0.8)) + 1,
+            share.sight(of: min(limit, share.allowed)))
         return ef > largestPool ? nil : .walk(ef: ef, refined: refined, detours: 0)
-    }
-
-    /// Of how many nodes, of which each is allowed by chance, fewer than `limit` are allowed so seldom
-    /// that it hardly matters what is done then: where the mean is two deviations above the limit, in
-    /// about one of forty walks.
-    private static func sight(of limit: Int, _ share: Double) -> Int {
-        let deviations = 2.0
-        let spread = deviations * (1 - share).squareRoot()
-        let root = (spread + (spread * spread + 4 * Double(limit)).squareRoot()) / 2
-        return Int((root * root / share).rounded(.up))
     }
 
     /// Around those that are forbidden. Edges were chosen to lead on from all nodes, not from those
     /// that are left, so that twice as many must be kept in sight. Where a node's neighbours' neighbours
     /// are not enough to find one that is allowed for each of its edges, walks end on islands.
     private static func around(
-        _ wanted: Int, _ refined: Int, _ share: Double, _ costs: SearchCosts
+        _ wanted: Int, _ refined: Int, _ share: AllowedShare, _ costs: SearchCosts
     ) -> SearchPlan? {
-        let detours = Int((1 / share).rounded(.up))
+        let detours = Int((1 / share.value).rounded(.up))
         guard detours <= costs.degree, 2 * wanted <= largestPool else { return nil }
         return .walk(ef: 2 * wanted, refined: refined, detours: detours)
     }
 
     /// Of how many nodes among `ef` the order by codes has to be put right.
     static func refined(ef: Int, limit: Int, _ quantization: Quantization) -> Int {
-        let perResult =
-            switch quantization {
-            case .none: 1
-            case .sq8: 2
-            case .sq4, .pq4, .pq8, .rabitq, .auto: 4
-            }
-        return min(ef, max(leastRefined, limit * perResult))
+        min(ef, max(leastRefined, limit * perResult(quantization)))
+    }
+
+    /// The same for scans, of which more are looked at where codes are coarse: nothing else can go wrong.
+    private static func scanRefined(
+        _ wanted: Int, limit: Int, _ quantization: Quantization
+    ) -> Int {
+        let perResult = perResult(quantization)
+        return perResult > 2 ? perResult * wanted : max(wanted, leastRefined, perResult * limit)
+    }
+
+    private static func perResult(_ quantization: Quantization) -> Int {
+        switch quantization {
+        case .none: 1
+        case .sq8: 2
+        case .sq4, .pq4, .pq8, .rabitq, .auto: 4
+        }
     }
 
     /// Room that it needs in the pool.
@@ -136,43 +137,6 @@ enum SearchPlan: Equatable {
         case .exact: 1
         case .scan(let refined), .sharedScan(let refined): refined
         case .walk(let ef, _, _): ef
-        }
-    }
-}
-
-/// About how long the parts of a search take, in nanoseconds; measured on graphs much larger than the
-/// caches, where a walk waits for memory and a scan is told ahead what it will read.
-struct SearchCosts {
-    private static let cacheLine = 64
-    /// Distances that a walk computes for each candidate that it keeps in sight: about two thirds of
-    /// the lists of 2 M edges.
-    private static let distancesPerCandidate = 20.0
-    private static let detour = 42.0
-
-    let degree: Int
-    private let walked: Double
-    private let scanned: Double
-    /// To gather a row, and to compare it with a query then.
-    private let gathered: Double
-    private let compared: Double
-
-    init(degree: Int, rowBytes: Int, hasCodes: Bool) {
-        let lines = Double((rowBytes + Self.cacheLine - 1) / Self.cacheLine)
-        self.degree = degree
-        walked = 18 + 1.5 * lines
-        scanned = 5 + 2.8 * lines
-        gathered = hasCodes ? 20 + 15 * lines : .infinity
-        compared = hasCodes ? 0.3 + 0.4 * lines : .infinity
-    }
-
-    /// For each of `queries` that are searched for together, where `allowed` nodes are.
-    func of(_ plan: SearchPlan, _ allowed: Int, _ queries: Int) -> Double {
-        switch plan {
-        case .exact, .scan: Double(allowed) * scanned
-        case .sharedScan: Double(allowed) * (compared + gathered / Double(max(queries, 1)))
-        case .walk(let ef, _, let detours):
-            Double(ef)
-                * (Double(detours) * Self.detour + Self.distancesPerCandidate * walked)
         }
     }
 }
