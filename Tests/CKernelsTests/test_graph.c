@@ -259,14 +259,18 @@ static void node_bits(uint64_t random) {
         }
         cordwood_graph_level level = {nodes, 1, NULL};
         cordwood_hnsw index = {.graph = {&level, 1}, .starts = starts};
-        cordwood_hnsw_filter_nodes(&index, vectors, shared, shared_count, bits);
+        uint32_t merged = cordwood_hnsw_filter_nodes(&index, vectors, shared, shared_count, bits),
+                 left = 0;
         for (uint32_t node = 0; node < nodes; node++) {
             bool any = false;
             for (uint32_t vector = starts[node]; vector < starts[node + 1]; vector++) {
-                any = any || (vectors[vector / 64] >> vector % 64 & 1);
+                bool is_set = vectors[vector / 64] >> vector % 64 & 1;
+                left += is_set && any;
+                any = any || is_set;
             }
             CHECK((bits[node / 64] >> node % 64 & 1) == any, "node %u of %u", node, nodes);
         }
+        CHECK(merged == left, "%u bits fewer, counted %u", left, merged);
         CHECK(nodes % 64 == 0 || bits[nodes / 64] >> nodes % 64 == 0, "bits behind the last node");
         free(vectors);
     }

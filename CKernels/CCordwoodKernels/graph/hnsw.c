@@ -2,43 +2,61 @@
 
 #include "offer.h"
 
+/// Writes `count` whole words of the bits from bit `shift` of the first on, below 64.
+static void copy_words(const uint64_t *from, size_t shift, uint64_t *to, size_t count) {
+    if (shift == 0) {
+        memcpy(to, from, count * sizeof(uint64_t));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from[i] >> shift | from[i + 1] << (64 - shift);
+    }
+}
+
 /// Copies `count` bits.
 static void copy_bits(const uint64_t *from, size_t from_bit, uint64_t *to, size_t to_bit,
                       size_t count) {
     while (count > 0) {
-        size_t shift = from_bit % 64, place = to_bit % 64;
-        size_t taken = 64 - (shift > place ? shift : place);
-        taken = taken < count ? taken : count;
-        uint64_t mask = taken == 64 ? ~0ull : (1ull << taken) - 1;
-        uint64_t bits = from[from_bit / 64] >> shift & mask;
-        to[to_bit / 64] = (to[to_bit / 64] & ~(mask << place)) | bits << place;
+        size_t shift = from_bit % 64, place = to_bit % 64, taken;
+        if (place == 0 && count >= 64) {
+            taken = count / 64 * 64;
+            copy_words(from + from_bit / 64, shift, to + to_bit / 64, taken / 64);
+        } else {
+            taken = 64 - (shift > place ? shift : place);
+            taken = taken < count ? taken : count;
+            uint64_t mask = ((1ull << (taken - 1)) - 1) << 1 | 1;
+            uint64_t bits = from[from_bit / 64] >> shift & mask;
+            to[to_bit / 64] = (to[to_bit / 64] & ~(mask << place)) | bits << place;
+        }
         from_bit += taken;
         to_bit += taken;
         count -= taken;
     }
 }
 
-void cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
-                                const uint32_t *shared, uint32_t count, uint64_t *nodes) {
-    uint32_t node = 0, end = index->graph.levels[0].count;
+uint32_t cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
+                                    const uint32_t *shared, uint32_t count, uint64_t *nodes) {
+    uint32_t node = 0, end = index->graph.levels[0].count, merged = 0;
     nodes[(end - 1) / 64] = 0;
     for (uint32_t i = 0; i <= count; i++) {
         // Between two shared nodes each node is one vector.
-        uint32_t next = i < count ? shared[i] : end, first, last;
+        uint32_t next = i < count ? shared[i] : end, first, last, allowed = 0;
         if (next > node) {
             copy_bits(vectors, index->starts[node], nodes, node, next - node);
         }
         if (next == end) {
             break;
         }
-        uint64_t bit = 0;
         vectors_of(index, next, &first, &last);
         for (; first < last; first++) {
-            bit |= vectors[first / 64] >> first % 64 & 1;
+            allowed += vectors[first / 64] >> first % 64 & 1;
         }
+        uint64_t bit = allowed > 0;
+        merged += allowed - (uint32_t)bit;
         nodes[next / 64] = (nodes[next / 64] & ~(1ull << next % 64)) | bit << next % 64;
         node = next + 1;
     }
+    return merged;
 }
 
 uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *vector,

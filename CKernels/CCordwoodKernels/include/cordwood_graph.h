@@ -179,9 +179,10 @@ typedef struct cordwood_hnsw_filter {
 } cordwood_hnsw_filter;
 
 /// Writes the bits of the nodes for those of the vectors. `shared` are the `count` nodes, in
-/// ascending order, that stand for several vectors. O(nodes / 64 + shared).
-void cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
-                                const uint32_t *shared, uint32_t count, uint64_t *nodes);
+/// ascending order, that stand for several vectors. Returns how many fewer bits are set then.
+/// O(nodes / 64 + vectors of shared nodes).
+uint32_t cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
+                                    const uint32_t *shared, uint32_t count, uint64_t *nodes);
 
 /// Offers to the heap the vectors near to a query of finite floats: those of the nodes that a walk
 /// finds, nearest first, until `refined` nodes were offered. With a filter only vectors that are

@@ -9,17 +9,22 @@ struct NodeFilter {
     let nodeCount: Int
 
     init(_ bitmap: VectorBitmap, _ index: HNSWIndex) {
-        vectors = bitmap.words
+        let bits = bitmap.words
+        vectors = bits
         guard let kernel = index.kernel, kernel.pointee.starts != nil else {
             nodes = nil
             nodeCount = bitmap.setCount
             return
         }
-        var nodes = [UInt64](repeating: 0, count: (index.nodeCount + 63) / 64)
-        cordwood_hnsw_filter_nodes(
-            kernel, vectors, index.sharedNodes, UInt32(index.sharedNodes.count), &nodes)
-        self.nodes = nodes
-        nodeCount = nodes.reduce(0) { $0 + $1.nonzeroBitCount }
+        let words = VectorBitmap.wordCount(of: index.nodeCount)
+        var merged: UInt32 = 0
+        nodes = [UInt64](unsafeUninitializedCapacity: words) { nodes, count in
+            merged = cordwood_hnsw_filter_nodes(
+                kernel, bits, index.sharedNodes, UInt32(index.sharedNodes.count),
+                nodes.baseAddress)
+            count = words
+        }
+        nodeCount = bitmap.setCount - Int(merged)
     }
 
     /// Calls with the filter as searches need it, and the number of nodes that it allows: all of them
