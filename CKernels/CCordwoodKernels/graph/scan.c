@@ -117,7 +117,8 @@ static uint32_t gather(const cordwood_hnsw *index, const cordwood_hnsw_filter *f
     const cordwood_quantizer *quantizer = rows->quantizer;
     const size_t steps = group_steps(quantizer), bytes = cordwood_code_bytes(quantizer);
     uint32_t count = 0, more;
-    while (count < 64 && (more = next_nodes(index, filter, next, tiles->nodes + count)) > 0) {
+    while (count < CORDWOOD_FLAT_BLOCK &&
+           (more = next_nodes(index, filter, next, tiles->nodes + count)) > 0) {
         count += more;
     }
     for (uint32_t i = 0; i < count; i++) {
