@@ -5,7 +5,9 @@ extension HNSWIndex {
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
-    /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
+    /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``). It
+    /// is so earlier for the queries of a batch, which read it once: they find as much as one by one, or
+    /// more.
     /// An effort must be in ``SearchAccuracy/effortRange``, and one below the limit counts as the
     /// limit; a recall must be above 0 and up to 1.
     public func search(
@@ -39,7 +41,8 @@ extension HNSWIndex {
     }
 
     /// Searches by a plan for queries that are known to be sound; those for which it finds too little
-    /// are searched for again by the next one (``SearchPlan/next(_:allowed:count:queries:)``).
+    /// are searched for again by the next one (``SearchPlan/next(_:allowed:count:queries:)``), so that
+    /// each has as many results as there are and are asked for.
     func search(
         _ queries: UnsafePointer<Float>, count queryCount: Int, limit: Int, plan: SearchPlan,
         allowing allowed: VectorBitmap?, _ statistics: inout HNSWSearchStatistics

@@ -9,7 +9,7 @@ internal import Musl
 /// While most vectors are allowed, a walk over all of them that keeps more in sight finds as many that
 /// are. Where fewer are, it goes around the others, looking at their neighbours in their place, which
 /// costs the lists of edges of those it goes around. Where that is dearer than comparing all that are
-/// allowed, all are compared.
+/// allowed, all are compared; together by the queries of a batch, which is less for each.
 enum SearchPlan: Equatable {
     /// Compare all vectors that are allowed, exactly.
     case exact

@@ -47,7 +47,7 @@ import Musl
         let index = try data.index(.l2, .init(neighbors: 8, quantization: quantization))
         let flat = try data.flatIndex(.l2)
         var random = SeededGenerator(seed: 2)
-        for share in [0.001, 0.01, 0.1, 0.5, 0.9] {
+        for share in [0.001, 0.01, 0.1, 0.5, 0.9, 0.99] {
             var found: [[Neighbor]] = []
             var expected: [[Neighbor]] = []
             for query in data.queries {
