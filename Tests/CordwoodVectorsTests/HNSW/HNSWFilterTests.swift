@@ -133,6 +133,18 @@ import Musl
         #expect(statistics.rows.count == 300 && statistics.lists.count == 0)
     }
 
+    /// More queries than share a scan's memory take turns.
+    @Test func aSharedScanOfManyQueries() throws {
+        let data = ClusteredVectors(count: 200, queries: 300, dimensions: 4, seed: 8)
+        let index = try data.index(.l2, .init(neighbors: 8, quantization: .sq8))
+        let batch = data.queries.flatMap { $0 }
+        let shared = try index.search(
+            batch: batch, limit: 5, plan: .sharedScan(refined: 2000), allowing: nil)
+        let alone = try index.search(
+            batch: batch, limit: 5, plan: .scan(refined: 2000), allowing: nil)
+        #expect(shared == alone && shared.allSatisfy { $0.count == 5 })
+    }
+
     private static func costs(_ rowBytes: Int) -> SearchCosts {
         SearchCosts(degree: 32, rowBytes: rowBytes, hasCodes: true)
     }
