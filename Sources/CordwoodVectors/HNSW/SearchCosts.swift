@@ -1,5 +1,3 @@
-internal import CCordwoodKernels
-
 /// About how long the parts of a search take, in nanoseconds; measured on graphs much larger than the
 /// caches, where a walk waits for memory and a scan is told ahead what it will read.
 struct SearchCosts {
@@ -9,15 +7,18 @@ struct SearchCosts {
     private static let distancesPerCandidate = 15.0
     /// It takes as long as so many candidates more to get near.
     private static let approach = 20.0
-    private static let detour = 42.0
+    private static let detour = 50.0
+    private static let isa = VectorKernels.isa
+
     /// How many times as long codes that lie in order take without the instruction that multiplies and
     /// adds 64 of them; without any of its kind a processor compares one after the other.
-    private static let slowness: Double =
-        switch String(cString: cordwood_isa()) {
+    private static func slowness(_ isa: String) -> Double {
+        switch isa {
         case "avx512": 1
         case "avx2", "neon": 4
         default: 150
         }
+    }
 
     let degree: Int
     private let walked: Double
@@ -26,13 +27,13 @@ struct SearchCosts {
     private let gathered: Double
     private let compared: Double
 
-    init(degree: Int, rowBytes: Int, hasCodes: Bool) {
+    init(degree: Int, rowBytes: Int, hasCodes: Bool, isa: String = isa) {
         let lines = Double((rowBytes + Self.cacheLine - 1) / Self.cacheLine)
         self.degree = degree
         walked = 18 + 1.5 * lines
         scanned = 5 + 2.8 * lines
         gathered = hasCodes ? 20 + 15 * lines : .infinity
-        compared = hasCodes ? (0.1 + Double(rowBytes) / 320) * Self.slowness : .infinity
+        compared = hasCodes ? (0.1 + Double(rowBytes) / 320) * Self.slowness(isa) : .infinity
     }
 
     /// For each of `queries` that are searched for together, where `allowed` vectors may be returned.

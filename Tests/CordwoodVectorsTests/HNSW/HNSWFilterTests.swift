@@ -127,9 +127,11 @@ import Musl
         for place in stride(from: 0, to: 600, by: 2) { allowed[place] = true }
         var statistics = HNSWSearchStatistics()
         let batch = data.queries.flatMap { $0 }
-        _ = try index.search(
-            batch: batch.span, limit: 10, accuracy: .effort(10), allowing: allowed,
-            statistics: &statistics)
+        _ = batch.withUnsafeBufferPointer {
+            index.search(
+                $0.baseAddress!, count: 50, limit: 10, plan: .sharedScan(refined: 20),
+                allowing: allowed, &statistics)
+        }
         #expect(statistics.rows.count == 300 && statistics.lists.count == 0)
     }
 
@@ -146,7 +148,7 @@ import Musl
     }
 
     private static func costs(_ rowBytes: Int) -> SearchCosts {
-        SearchCosts(degree: 32, rowBytes: rowBytes, hasCodes: true)
+        SearchCosts(degree: 32, rowBytes: rowBytes, hasCodes: true, isa: "avx512")
     }
 
     @Test func plansByWhatIsLess() {
@@ -169,6 +171,11 @@ import Musl
         #expect(plan(64, allowed: 300_000, of: 100 * million) == walk(6676, 0))
         #expect(plan(64, allowed: 1000, of: million) == .scan(refined: 64))
         #expect(plan(64, allowed: 1000, of: million, queries: 100) == .sharedScan(refined: 64))
+        let slow = SearchCosts(degree: 32, rowBytes: 128, hasCodes: true, isa: "scalar")
+        #expect(
+            SearchPlan(
+                ef: 64, limit: 10, .sq8, slow, allowed: 1000, count: million, queries: 100)
+                == .scan(refined: 64))
         #expect(plan(64, allowed: 1000, of: 1000) == .scan(refined: 64))
         #expect(plan(64, allowed: 100, of: 100) == .scan(refined: 64))
         #expect(plan(1, allowed: 1, of: 1, limit: 65_536) == .exact)
