@@ -259,16 +259,118 @@ static void node_bits(uint64_t random) {
         }
         cordwood_graph_level level = {nodes, 1, NULL};
         cordwood_hnsw index = {.graph = {&level, 1}, .starts = starts};
-        cordwood_hnsw_filter_nodes(&index, vectors, shared, shared_count, bits);
+        uint32_t merged = cordwood_hnsw_filter_nodes(&index, vectors, shared, shared_count, bits),
+                 left = 0;
         for (uint32_t node = 0; node < nodes; node++) {
             bool any = false;
             for (uint32_t vector = starts[node]; vector < starts[node + 1]; vector++) {
-                any = any || (vectors[vector / 64] >> vector % 64 & 1);
+                bool is_set = vectors[vector / 64] >> vector % 64 & 1;
+                left += is_set && any;
+                any = any || is_set;
             }
             CHECK((bits[node / 64] >> node % 64 & 1) == any, "node %u of %u", node, nodes);
         }
+        CHECK(merged == left, "%u bits fewer, counted %u", left, merged);
         CHECK(nodes % 64 == 0 || bits[nodes / 64] >> nodes % 64 == 0, "bits behind the last node");
         free(vectors);
+    }
+}
+
+/// Queries that share a scan find what each finds alone, to the bit, whatever the shape of what is
+/// allowed: around the sizes of groups, tiles and blocks, and of probes.
+static void shared_scans(cordwood_metric metric, uint32_t bits, uint64_t random) {
+    enum { ROWS = 700, QUERIES = 7, KEPT = 9, REFINED = 12, WORDS = (ROWS + 63) / 64 };
+    const uint32_t allowed_counts[] = {1, 15, 16, 17, 63, 64, 65, 255, 256, 257, 513, ROWS};
+    for (size_t dimensions = 1; dimensions <= 70; dimensions += dimensions < 10 ? 1 : 15) {
+        float *floats = malloc((ROWS + QUERIES) * dimensions * sizeof(float));
+        for (size_t i = 0; i < (ROWS + QUERIES) * dimensions; i++) {
+            floats[i] = next_float(&random);
+        }
+        float *centers = malloc(2 * dimensions * sizeof(float)), *steps = centers + dimensions;
+        for (size_t d = 0; d < dimensions; d++) {
+            centers[d] = next_float(&random) / 8;
+            steps[d] = 2.0f / (float)((1 << bits) - 1);
+        }
+        cordwood_quantizer quantizer = {dimensions, bits, metric, 0, centers, steps};
+        uint32_t order[ROWS];
+        uint64_t ids[ROWS];
+        for (uint32_t node = 0; node < ROWS; node++) {
+            order[node] = node;
+            ids[node] = 1000 + node;
+        }
+        size_t stride = cordwood_code_stride(&quantizer);
+        uint8_t *codes = malloc(ROWS * stride);
+        cordwood_encode(&quantizer, floats, dimensions, order, ROWS, codes);
+        cordwood_graph_level level = {ROWS, 1, NULL};
+        cordwood_hnsw index = {
+            .graph = {&level, 1},
+            .rows = {CORDWOOD_ROW_CODES, codes, stride, &quantizer},
+            .dimensions = dimensions,
+            .metric = metric,
+            .ids = ids,
+        };
+        size_t query_bytes = cordwood_code_query_bytes(&quantizer);
+        size_t block_bytes =
+            CORDWOOD_FLAT_BLOCK / CORDWOOD_FLAT_GROUP * cordwood_flat_group_bytes(&quantizer);
+        int8_t *components = aligned_alloc(64, (QUERIES + 1) * query_bytes);
+        uint64_t *keys = malloc(QUERIES * CORDWOOD_HNSW_SHARED_KEYS(REFINED) * sizeof(uint64_t));
+        cordwood_hnsw_tiles *tiles = calloc(1, sizeof *tiles);
+        tiles->codes = aligned_alloc(64, block_bytes);
+        memset(tiles->codes, 0, block_bytes);
+        cordwood_hnsw_scratch scratch = {.walk = make_scratch(1),
+                                         .query = malloc(dimensions * sizeof(float)),
+                                         .components = components + QUERIES * query_bytes};
+        for (size_t i = 0; i < sizeof allowed_counts / sizeof allowed_counts[0]; i++) {
+            const uint32_t allowed = allowed_counts[i];
+            uint64_t bitmap[WORDS] = {0};
+            for (uint32_t set = 0; set < allowed;) {
+                uint32_t node = (uint32_t)(next_random(&random) % ROWS);
+                set += !(bitmap[node / 64] >> node % 64 & 1);
+                bitmap[node / 64] |= 1ull << node % 64;
+            }
+            cordwood_hnsw_filter filter = {bitmap, bitmap};
+            cordwood_hnsw_shared_query queries[QUERIES];
+            cordwood_topk found[QUERIES];
+            cordwood_neighbor found_room[QUERIES][KEPT], expected_room[KEPT];
+            size_t count = 1 + i % QUERIES;
+            for (size_t q = 0; q < count; q++) {
+                cordwood_topk_init(&found[q], found_room[q], KEPT);
+                queries[q] = (cordwood_hnsw_shared_query){
+                    .vector = floats + (ROWS + q) * dimensions,
+                    .components = components + q * query_bytes,
+                    .keys = keys + q * CORDWOOD_HNSW_SHARED_KEYS(REFINED),
+                    .topk = &found[q]};
+            }
+            scratch.walk.distance_count = 0;
+            cordwood_hnsw_scan_shared(&index, allowed == ROWS ? NULL : &filter, queries, count,
+                                      REFINED, tiles, &scratch);
+            CHECK(scratch.walk.distance_count == allowed, "%u rows allowed, %llu gathered", allowed,
+                  (unsigned long long)scratch.walk.distance_count);
+            for (size_t q = 0; q < count; q++) {
+                cordwood_topk expected;
+                cordwood_topk_init(&expected, expected_room, KEPT);
+                cordwood_hnsw_scan(&index, queries[q].vector, &filter, REFINED, &scratch,
+                                   &expected);
+                CHECK(expected.count == (allowed < KEPT ? allowed : KEPT), "a scan finds %u",
+                      expected.count);
+                cordwood_topk_sort(&expected);
+                cordwood_topk_sort(&found[q]);
+                CHECK(found[q].count == expected.count &&
+                          memcmp(found_room[q], expected_room,
+                                 expected.count * sizeof(cordwood_neighbor)) == 0,
+                      "%zu dimensions, %u bits, %u allowed: query %zu of %zu finds others",
+                      dimensions, bits, allowed, q, count);
+            }
+        }
+        free_scratch(&scratch.walk);
+        free(scratch.query);
+        free(tiles->codes);
+        free(tiles);
+        free(keys);
+        free(components);
+        free(codes);
+        free(centers);
+        free(floats);
     }
 }
 
@@ -427,6 +529,8 @@ void test_graph(void) {
             merging(kernels, &rows, index == 0, merged, 8);
         }
         soundness(&graph);
+        shared_scans((cordwood_metric)metric, 8, 9);
+        shared_scans((cordwood_metric)metric, 4, 10);
         free(expected);
         free(merged);
         free(edges);

@@ -28,19 +28,20 @@ INLINE row_flavour flavour_of(const cordwood_graph_rows *rows, const cordwood_gr
     return l2 ? FLAVOUR_8_L2 : FLAVOUR_8_IP;
 }
 
-/// The distances of pairs of a query and a row of codes, by their sums.
+/// The distances of pairs of a query and a row of codes, by their sums; rounded as the scan over
+/// interleaved codes does, so that both find the same.
 INLINE void distances_of_dots(bool l2, const cordwood_code_query *const queries[4],
                               const uint8_t *const rows[4], size_t bytes, const int32_t dots[4],
                               float distances[4]) {
     for (int k = 0; k < 4; k++) {
         float product = queries[k]->scale * (float)(dots[k] - queries[k]->shift);
-        float distance = queries[k]->base - product;
+        float base = queries[k]->base;
         if (l2) {
             float term;
             memcpy(&term, rows[k] + bytes, sizeof term);
-            distance += term;
+            base += term;
         }
-        distances[k] = distance;
+        distances[k] = base - product;
     }
 }
 

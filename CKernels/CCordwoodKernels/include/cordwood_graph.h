@@ -4,6 +4,8 @@
 
 #include "cordwood_codes.h"
 #include "cordwood_elements.h"
+#include "cordwood_flat.h"
+#include "cordwood_shortlist.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -177,9 +179,10 @@ typedef struct cordwood_hnsw_filter {
 } cordwood_hnsw_filter;
 
 /// Writes the bits of the nodes for those of the vectors. `shared` are the `count` nodes, in
-/// ascending order, that stand for several vectors. O(nodes / 64 + shared).
-void cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
-                                const uint32_t *shared, uint32_t count, uint64_t *nodes);
+/// ascending order, that stand for several vectors. Returns how many fewer bits are set then.
+/// O(nodes / 64 + vectors of shared nodes).
+uint32_t cordwood_hnsw_filter_nodes(const cordwood_hnsw *index, const uint64_t *vectors,
+                                    const uint32_t *shared, uint32_t count, uint64_t *nodes);
 
 /// Offers to the heap the vectors near to a query of finite floats: those of the nodes that a walk
 /// finds, nearest first, until `refined` nodes were offered. With a filter only vectors that are
@@ -196,6 +199,42 @@ uint32_t cordwood_hnsw_search(const cordwood_hnsw *index, const float *query,
 void cordwood_hnsw_scan(const cordwood_hnsw *index, const float *query,
                         const cordwood_hnsw_filter *filter, uint32_t refined,
                         cordwood_hnsw_scratch *scratch, cordwood_topk *topk);
+
+/// One of several queries that share a scan, what is found for it, and the memory it needs.
+typedef struct cordwood_hnsw_shared_query {
+    /// Finite floats.
+    const float *vector;
+    /// Room for `cordwood_code_query_bytes`.
+    int8_t *components;
+    /// Room for CORDWOOD_HNSW_SHARED_KEYS.
+    uint64_t *keys;
+    cordwood_topk *topk;
+
+    // What the scan itself keeps.
+    cordwood_code_query codes;
+    cordwood_shortlist nearest;
+} cordwood_hnsw_shared_query;
+
+/// Keys of a query of which so many nodes are compared again.
+#define CORDWOOD_HNSW_SHARED_KEYS(refined) (2 * ((refined) + CORDWOOD_SHORTLIST_STEP))
+
+/// Memory for the codes of the nodes that are compared with all queries before the next ones are
+/// gathered.
+typedef struct cordwood_hnsw_tiles {
+    /// Room for `cordwood_flat_group_bytes` for each group of a block; on a multiple of 64.
+    uint8_t *codes;
+    float terms[CORDWOOD_FLAT_BLOCK];
+    uint8_t errors[CORDWOOD_FLAT_BLOCK];
+    uint32_t nodes[CORDWOOD_FLAT_BLOCK];
+} cordwood_hnsw_tiles;
+
+/// As `cordwood_hnsw_scan` by codes, with `refined` of at least 1, for several queries and an index
+/// whose rows are codes: finds the same. The codes that are allowed are gathered a block at a time,
+/// as exact indexes have them, and each block is compared with all queries while it is in the
+/// caches: bound by multiply-adds, with VNNI 64 in an instruction.
+void cordwood_hnsw_scan_shared(const cordwood_hnsw *index, const cordwood_hnsw_filter *filter,
+                               cordwood_hnsw_shared_query *queries, size_t count, uint32_t refined,
+                               cordwood_hnsw_tiles *tiles, cordwood_hnsw_scratch *scratch);
 
 // MARK: Building
 

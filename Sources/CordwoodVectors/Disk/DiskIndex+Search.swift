@@ -87,7 +87,7 @@ extension DiskIndex {
                 excluded: search.excluded, heaps: heaps.heaps, dimensions: dimensions)
             do throws(VectorError) {
                 if search.plan != .exact { try searcher.run(task) }
-                try scanForStarved(task, search, searcher)
+                try searchStarvedAgain(task, search, searcher)
                 try completeExactly(task, search, searcher)
             } catch { failure = error }
         }
@@ -95,22 +95,25 @@ extension DiskIndex {
         return heaps.sorted()
     }
 
-    /// Compares the codes of all that are allowed for those queries whose walks met too few of them: where
-    /// most of what is near is forbidden, the share of all that is allowed says nothing of it.
-    private func scanForStarved(
+    /// Looks farther for those queries whose walks met too few that are allowed, by chance or since most of
+    /// what is near is forbidden.
+    private func searchStarvedAgain(
         _ task: DiskSearcher.Task, _ search: DiskSearch, _ searcher: DiskSearcher
     ) throws(VectorError) {
         guard case .walk(let ef) = search.plan, let allowed = search.allowed else { return }
         let refined = max(search.expected, ef * allowed.setCount / count)
         for number in searcher.starved {
             let heap = task.heaps + number
-            cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
             var one = task
             one.queries = task.query(number)
             one.heaps = heap
             one.count = 1
-            one.plan = .scan(refined: refined)
-            try searcher.run(one)
+            repeat {
+                cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
+                one.plan = one.plan.wider(refined: refined, allowed: allowed.setCount)
+                searcher.makeRoom(ef: one.plan.poolSize)
+                try searcher.run(one)
+            } while !searcher.starved.isEmpty
         }
     }
 

@@ -20,15 +20,34 @@ enum DiskPlan: Equatable {
     init(ef: Int, limit: Int, allowed: Int, count: Int) {
         let wanted = max(ef, limit)
         // A quarter more than the share says: the allowed are not spread evenly.
-        let inSight = allowed < count ? wanted * count / max(allowed, 1) * 5 / 4 + 1 : wanted
-        let walked = (inSight - wanted) / Self.candidatesPerRead * Self.codesPerRead
-        if inSight <= Self.largestPool, walked <= allowed {
+        let inSight =
+            allowed < count
+            ? max(
+                wanted * count / max(allowed, 1) * 5 / 4 + 1,
+                AllowedShare(allowed: max(allowed, 1), count: count)
+                    .sight(of: min(limit, allowed)))
+            : wanted
+        if inSight <= Self.largestPool, Self.codes(ofReading: inSight - wanted) <= allowed {
             self = .walk(ef: inSight)
         } else if wanted <= Self.largestPool {
             self = .scan(refined: wanted)
         } else {
             self = .exact
         }
+    }
+
+    /// How to look for what a walk did not find enough of: with twice as many in sight, until comparing the
+    /// codes of all that are allowed, of which `refined` are read, is less.
+    func wider(refined: Int, allowed: Int) -> DiskPlan {
+        guard case .walk(let ef) = self, 2 * ef <= Self.largestPool,
+            Self.codes(ofReading: 2 * ef) <= allowed
+        else { return .scan(refined: refined) }
+        return .walk(ef: 2 * ef)
+    }
+
+    /// How many codes are compared in the time that a walk takes to read so many candidates.
+    private static func codes(ofReading candidates: Int) -> Int {
+        candidates / candidatesPerRead * codesPerRead
     }
 
     var isWalk: Bool {

@@ -5,7 +5,9 @@ extension HNSWIndex {
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
     ///
     /// About `effort` × the graph's degree distances, of which most wait for memory; under a filter as
-    /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``).
+    /// many times more as it takes away, until comparing all that it leaves is less (``SearchPlan``). It
+    /// is so earlier for the queries of a batch, which read it once: they find as much as one by one, or
+    /// more.
     /// An effort must be in ``SearchAccuracy/effortRange``, and one below the limit counts as the
     /// limit; a recall must be above 0 and up to 1.
     public func search(
@@ -28,7 +30,8 @@ extension HNSWIndex {
             allowed.map { $0.count == count } ?? true,
             "a filter of \(allowed?.count ?? 0) bits for \(count) vectors")
         let queries = try FlatIndex.validate(batch: batch, dimensions: dimensions)
-        let plan = try plan(accuracy, limit: limit, allowed: allowed?.setCount ?? count)
+        let plan = try plan(
+            accuracy, limit: limit, allowed: allowed?.setCount ?? count, queries: queries)
         return batch.withUnsafeBufferPointer { batch in
             guard let queriesBase = batch.baseAddress else { return [] }
             return search(
@@ -37,7 +40,9 @@ extension HNSWIndex {
         }
     }
 
-    /// Searches by a plan for queries that are known to be sound.
+    /// Searches by a plan for queries that are known to be sound; those for which it finds too little
+    /// are searched for again by the next one (``SearchPlan/next(_:allowed:count:queries:)``), so that
+    /// each has as many results as there are and are asked for.
     func search(
         _ queries: UnsafePointer<Float>, count queryCount: Int, limit: Int, plan: SearchPlan,
         allowing allowed: VectorBitmap?, _ statistics: inout HNSWSearchStatistics
@@ -50,31 +55,25 @@ extension HNSWIndex {
         let scratch = takeScratch(parts, ef: plan.poolCapacity)
         defer { scratches.withLock { $0.append(scratch) } }
         scratch.clearCounts()
-        var search = OneSearch(
-            kernel: kernel, scratch: scratch, plan: plan, expected: expected,
-            allowedNodes: nodeCount)
-        let results = heaps.heaps
-        func searchAll() {
-            for query in 0..<queryCount {
-                search.run(queries + query * dimensions, results + query)
+        NodeFilter.with(allowed, of: self) { filter, allowedNodes in
+            let run = SearchRun(
+                kernel: kernel, scratch: scratch, filter: filter, allowedNodes: allowedNodes,
+                queries: queries, dimensions: dimensions, heaps: heaps.heaps)
+            var left = Array(0..<queryCount)
+            var next: SearchPlan? = plan
+            while let plan = next, !left.isEmpty {
+                scratch.makeRoom(ef: plan.poolCapacity)
+                left = run.search(left, plan)
+                next = plan.next(
+                    costs, allowed: allowedNodes, count: nodeCount, queries: left.count)
             }
-        }
-        if let allowed {
-            let filter = NodeFilter(allowed, self)
-            search.allowedNodes = filter.nodeCount
-            filter.withKernel {
-                search.filter = $0
-                searchAll()
-            }
-        } else {
-            searchAll()
         }
         statistics.add(scratch.kernel, of: kernel, dimensions: dimensions)
         return heaps.sorted()
     }
 
     private func plan(
-        _ accuracy: SearchAccuracy, limit: Int, allowed: Int
+        _ accuracy: SearchAccuracy, limit: Int, allowed: Int, queries: Int
     ) throws(VectorError) -> SearchPlan {
         try accuracy.validate()
         let effort: Int? =
@@ -86,13 +85,14 @@ extension HNSWIndex {
         guard let effort else { return .exact }
         return SearchPlan(
             ef: effort, limit: accuracy.measuredLimit(limit), configuration.quantization, costs,
-            allowed: allowed, count: count)
+            allowed: allowed, count: count, queries: queries)
     }
 
     var costs: SearchCosts {
         SearchCosts(
             degree: 2 * configuration.neighbors,
-            rowBytes: parts?.rows.kernel.stride ?? MemoryLayout<Float>.stride * dimensions)
+            rowBytes: parts?.rows.kernel.stride ?? MemoryLayout<Float>.stride * dimensions,
+            hasCodes: parts?.rows.quantizer != nil)
     }
 
     private func takeScratch(_ parts: HNSWParts, ef: Int) -> SearchScratch {
@@ -101,46 +101,5 @@ extension HNSWIndex {
             ?? SearchScratch(parts, dimensions: dimensions, ef: ef)
         scratch.makeRoom(ef: ef)
         return scratch
-    }
-}
-
-/// What the searches of one call have in common.
-private struct OneSearch {
-    /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
-    private static let beam: UInt32 = 6
-
-    let kernel: UnsafePointer<cordwood_hnsw>
-    let scratch: SearchScratch
-    let plan: SearchPlan
-    /// How many results there must be.
-    let expected: Int
-    /// How many nodes have a vector that may be returned.
-    var allowedNodes: Int
-    var filter: UnsafePointer<cordwood_hnsw_filter>?
-
-    func run(_ vector: UnsafePointer<Float>, _ heap: UnsafeMutablePointer<cordwood_topk>) {
-        switch plan {
-        case .walk(let ef, let refined, let detours):
-            var effort = cordwood_hnsw_effort(
-                ef: UInt32(ef), beam: Self.beam, refined: UInt32(refined),
-                detours: UInt32(detours))
-            let found = cordwood_hnsw_search(
-                kernel, vector, &effort, filter, &scratch.kernel, heap)
-            // A walk around what is forbidden may have ended on an island.
-            if detours > 0, Int(found) < min(ef, allowedNodes) {
-                scan(vector, refined: refined, heap)
-            }
-        case .scan(let refined): scan(vector, refined: refined, heap)
-        case .exact: break
-        }
-        if Int(heap.pointee.count) < expected { scan(vector, refined: 0, heap) }
-    }
-
-    /// Forgets what was found, and looks at everything.
-    private func scan(
-        _ vector: UnsafePointer<Float>, refined: Int, _ heap: UnsafeMutablePointer<cordwood_topk>
-    ) {
-        cordwood_topk_init(heap, heap.pointee.heap, heap.pointee.capacity)
-        cordwood_hnsw_scan(kernel, vector, filter, UInt32(refined), &scratch.kernel, heap)
     }
 }

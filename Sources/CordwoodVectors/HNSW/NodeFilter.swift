@@ -9,28 +9,38 @@ struct NodeFilter {
     let nodeCount: Int
 
     init(_ bitmap: VectorBitmap, _ index: HNSWIndex) {
-        vectors = bitmap.words
+        let bits = bitmap.words
+        vectors = bits
         guard let kernel = index.kernel, kernel.pointee.starts != nil else {
             nodes = nil
             nodeCount = bitmap.setCount
             return
         }
-        var nodes = [UInt64](repeating: 0, count: (index.nodeCount + 63) / 64)
-        cordwood_hnsw_filter_nodes(
-            kernel, vectors, index.sharedNodes, UInt32(index.sharedNodes.count), &nodes)
-        self.nodes = nodes
-        nodeCount = nodes.reduce(0) { $0 + $1.nonzeroBitCount }
+        let words = VectorBitmap.wordCount(of: index.nodeCount)
+        var merged: UInt32 = 0
+        nodes = [UInt64](unsafeUninitializedCapacity: words) { nodes, count in
+            merged = cordwood_hnsw_filter_nodes(
+                kernel, bits, index.sharedNodes, UInt32(index.sharedNodes.count),
+                nodes.baseAddress)
+            count = words
+        }
+        nodeCount = bitmap.setCount - Int(merged)
     }
 
-    func withKernel<Result>(
-        _ body: (UnsafePointer<cordwood_hnsw_filter>) -> Result
-    ) -> Result {
-        vectors.withUnsafeBufferPointer { vectors in
-            (nodes ?? []).withUnsafeBufferPointer { nodes in
-                var filter = cordwood_hnsw_filter(
-                    vectors: vectors.baseAddress,
-                    nodes: self.nodes == nil ? vectors.baseAddress : nodes.baseAddress)
-                return body(&filter)
+    /// Calls with the filter as searches need it, and the number of nodes that it allows: all of them
+    /// without one.
+    static func with(
+        _ bitmap: VectorBitmap?, of index: HNSWIndex,
+        _ body: (UnsafePointer<cordwood_hnsw_filter>?, Int) -> Void
+    ) {
+        guard let filter = bitmap.map({ NodeFilter($0, index) }) else {
+            return body(nil, index.nodeCount)
+        }
+        filter.vectors.withUnsafeBufferPointer { vectors in
+            (filter.nodes ?? filter.vectors).withUnsafeBufferPointer { nodes in
+                var kernel = cordwood_hnsw_filter(
+                    vectors: vectors.baseAddress, nodes: nodes.baseAddress)
+                body(&kernel, filter.nodeCount)
             }
         }
     }

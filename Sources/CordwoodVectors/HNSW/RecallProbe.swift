@@ -43,7 +43,7 @@ struct RecallProbe: @unchecked Sendable {
         guard let ef = calibration.effort(for: 0.95, limit: RecallCalibration.neighbors) else {
             return .infinity
         }
-        return index.costs.of(.walk(ef: ef, refined: 0, detours: 0), 0)
+        return index.costs.of(.walk(ef: ef, refined: 0, detours: 0), 0, 1)
     }
 
     /// The distance of the last of the true neighbours.

@@ -62,4 +62,17 @@ import Testing
             DiskPlan(ef: 100, limit: 10, allowed: 1000, count: 1_000_000) == .scan(refined: 100))
         #expect(DiskPlan(ef: 20_000, limit: 10, allowed: 1000, count: 1_000_000) == .exact)
     }
+
+    /// A walk that met too few sees more before all that is allowed is looked at.
+    @Test func walksThatMeetTooFewSeeMore() {
+        // Ten of thirteen that half of twenty-six are would be too few in one of twelve walks.
+        #expect(
+            DiskPlan(ef: 10, limit: 10, allowed: 500_000, count: 1_000_000) == .walk(ef: 32))
+        #expect(
+            DiskPlan.walk(ef: 32).wider(refined: 16, allowed: 500_000) == .walk(ef: 64))
+        #expect(DiskPlan.walk(ef: 32).wider(refined: 16, allowed: 9000) == .scan(refined: 16))
+        #expect(
+            DiskPlan.walk(ef: 5000).wider(refined: 16, allowed: 10_000_000) == .scan(refined: 16))
+        #expect(DiskPlan.scan(refined: 9).wider(refined: 16, allowed: 9) == .scan(refined: 16))
+    }
 }

@@ -3,6 +3,12 @@ import Testing
 
 @testable import CordwoodVectors
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 @Suite struct HNSWFilterTests {
     /// How the vectors that are allowed lie to the query.
     enum Relation: CaseIterable {
@@ -41,7 +47,7 @@ import Testing
         let index = try data.index(.l2, .init(neighbors: 8, quantization: quantization))
         let flat = try data.flatIndex(.l2)
         var random = SeededGenerator(seed: 2)
-        for share in [0.001, 0.01, 0.1, 0.5, 0.9] {
+        for share in [0.001, 0.01, 0.1, 0.5, 0.9, 0.99] {
             var found: [[Neighbor]] = []
             var expected: [[Neighbor]] = []
             for query in data.queries {
@@ -52,13 +58,15 @@ import Testing
                     uniqueKeysWithValues: (0..<index.count).map { (index.id(at: $0), $0) })
                 let isAllowed = { (id: UInt64) in allowed[places[id]!] }
                 let nearest = Array(ranking.lazy.filter { isAllowed($0.id) }.prefix(10))
-                for plan in [
-                    SearchPlan.walk(ef: 60, refined: 40, detours: 0),
+                let plans: [SearchPlan] = [
+                    .walk(ef: 60, refined: 40, detours: 0),
                     .walk(ef: 600, refined: 40, detours: 0),
                     .walk(ef: 60, refined: 40, detours: 1),
                     .walk(ef: 120, refined: 40, detours: 16),
                     .scan(refined: 60), .exact,
-                ] {
+                ]
+                let shared: [SearchPlan] = [.sharedScan(refined: 60)]
+                for plan in plans + (quantization == .none ? [] : shared) {
                     let neighbors = try index.search(
                         batch: query, limit: 10, plan: plan, allowing: allowed)[0]
                     #expect(neighbors.count == min(10, allowed.setCount), "\(plan)")
@@ -80,13 +88,77 @@ import Testing
         }
     }
 
+    /// Queries that share a scan find what each finds alone, to the bit, whatever the number of them and of
+    /// the rows that are allowed.
+    @Test(arguments: [Metric.l2, .cosine], [Quantization.sq8, .sq4])
+    func aSharedScanFindsWhatOneByOneFind(metric: Metric, quantization: Quantization) throws {
+        for (dimensions, count, reranking) in [
+            (1, 70, Reranking.f32), (19, 700, .none), (66, 300, .none), (66, 300, .f16),
+        ] {
+            let data = ClusteredVectors(
+                count: count, queries: 9, dimensions: dimensions, seed: 3)
+            let index = try data.index(
+                metric, .init(neighbors: 8, quantization: quantization, reranking: reranking))
+            var random = SeededGenerator(seed: 4)
+            for allowedCount in [1, 17, 64, count - 1, count] {
+                var allowed: VectorBitmap? = VectorBitmap(count: count)
+                for place in (0..<count).shuffled(using: &random).prefix(allowedCount) {
+                    allowed?[place] = true
+                }
+                if allowedCount == count { allowed = nil }
+                for queryCount in [1, 4, 9] {
+                    let batch = data.queries.prefix(queryCount).flatMap { $0 }
+                    let shared = try index.search(
+                        batch: batch, limit: 10, plan: .sharedScan(refined: 24), allowing: allowed)
+                    let alone = try index.search(
+                        batch: batch, limit: 10, plan: .scan(refined: 24), allowing: allowed)
+                    #expect(shared == alone, "\(dimensions) dimensions, \(allowedCount) allowed")
+                    #expect(shared.allSatisfy { $0.count == min(10, allowedCount) })
+                }
+            }
+        }
+    }
+
+    /// Each row is read once for all queries that share a scan.
+    @Test func aSharedScanReadsRowsOnce() throws {
+        let data = ClusteredVectors(count: 600, queries: 50, dimensions: 8, seed: 5)
+        let index = try data.index(.l2, .init(neighbors: 8, quantization: .sq8))
+        var allowed = VectorBitmap(count: 600)
+        for place in stride(from: 0, to: 600, by: 2) { allowed[place] = true }
+        var statistics = HNSWSearchStatistics()
+        let batch = data.queries.flatMap { $0 }
+        _ = batch.withUnsafeBufferPointer {
+            index.search(
+                $0.baseAddress!, count: 50, limit: 10, plan: .sharedScan(refined: 20),
+                allowing: allowed, &statistics)
+        }
+        #expect(statistics.rows.count == 300 && statistics.lists.count == 0)
+    }
+
+    /// More queries than share a scan's memory take turns.
+    @Test func aSharedScanOfManyQueries() throws {
+        let data = ClusteredVectors(count: 200, queries: 300, dimensions: 4, seed: 8)
+        let index = try data.index(.l2, .init(neighbors: 8, quantization: .sq8))
+        let batch = data.queries.flatMap { $0 }
+        let shared = try index.search(
+            batch: batch, limit: 5, plan: .sharedScan(refined: 2000), allowing: nil)
+        let alone = try index.search(
+            batch: batch, limit: 5, plan: .scan(refined: 2000), allowing: nil)
+        #expect(shared == alone && shared.allSatisfy { $0.count == 5 })
+    }
+
+    private static func costs(_ rowBytes: Int) -> SearchCosts {
+        SearchCosts(degree: 32, rowBytes: rowBytes, hasCodes: true, isa: "avx512")
+    }
+
     @Test func plansByWhatIsLess() {
         func plan(
-            _ ef: Int, allowed: Int, of count: Int, limit: Int = 10, rowBytes: Int = 128
+            _ ef: Int, allowed: Int, of count: Int, limit: Int = 10, rowBytes: Int = 128,
+            queries: Int = 1
         ) -> SearchPlan {
             SearchPlan(
-                ef: ef, limit: limit, .sq8, SearchCosts(degree: 32, rowBytes: rowBytes),
-                allowed: allowed, count: count)
+                ef: ef, limit: limit, .sq8, Self.costs(rowBytes), allowed: allowed, count: count,
+                queries: queries)
         }
         func walk(_ ef: Int, _ detours: Int) -> SearchPlan {
             .walk(ef: ef, refined: 20, detours: detours)
@@ -97,11 +169,98 @@ import Testing
         #expect(plan(64, allowed: 100_000, of: million) == walk(128, 10))
         // Too few are left for a node's neighbours' neighbours to be among them.
         #expect(plan(64, allowed: 300_000, of: 100 * million) == walk(6676, 0))
-        #expect(plan(64, allowed: 1000, of: million) == .scan(refined: 128))
-        #expect(plan(64, allowed: 1000, of: 1000) == .scan(refined: 128))
-        #expect(plan(64, allowed: 100, of: 100) == .scan(refined: 128))
+        #expect(plan(64, allowed: 1000, of: million) == .scan(refined: 64))
+        #expect(plan(64, allowed: 1000, of: million, queries: 100) == .sharedScan(refined: 64))
+        let slow = SearchCosts(degree: 32, rowBytes: 128, hasCodes: true, isa: "scalar")
+        #expect(
+            SearchPlan(
+                ef: 64, limit: 10, .sq8, slow, allowed: 1000, count: million, queries: 100)
+                == .scan(refined: 64))
+        #expect(plan(64, allowed: 1000, of: 1000) == .scan(refined: 64))
+        #expect(plan(64, allowed: 100, of: 100) == .scan(refined: 64))
         #expect(plan(1, allowed: 1, of: 1, limit: 65_536) == .exact)
         #expect(plan(1, allowed: 0, of: 1) == .scan(refined: 20))
+    }
+
+    /// Walks over all nodes meet enough that are allowed by chance, but for a few in a hundred.
+    @Test func walksSeldomMeetTooFew() {
+        for limit in [1, 10, 100, 1000] {
+            for percent in stride(from: 1, to: 100, by: 3) {
+                for ef in [1, limit, 2 * limit] {
+                    let plan = SearchPlan(
+                        ef: ef, limit: limit, .sq8, Self.costs(4096), allowed: percent * 100_000,
+                        count: 10_000_000, queries: 1)
+                    guard case .walk(let ef, _, 0) = plan else { continue }
+                    let short = probability(ofFewerThan: limit, among: ef, percent: percent)
+                    #expect(short < 0.05, "\(limit) of \(ef) at \(percent) %")
+                }
+            }
+        }
+    }
+
+    /// Those that meet too few see more, and not at once everything.
+    @Test func walksThatMeetTooFewSeeMore() {
+        func next(_ plan: SearchPlan, allowed: Int, queries: Int = 1) -> SearchPlan? {
+            plan.next(Self.costs(128), allowed: allowed, count: 1_000_000, queries: queries)
+        }
+        let many = 500_000
+        #expect(
+            next(.walk(ef: 40, refined: 20, detours: 0), allowed: many)
+                == .walk(ef: 80, refined: 20, detours: 0))
+        #expect(
+            next(.walk(ef: 40, refined: 20, detours: 4), allowed: many)
+                == .walk(ef: 40, refined: 20, detours: 32))
+        #expect(
+            next(.walk(ef: 40, refined: 20, detours: 32), allowed: many) == .scan(refined: 40))
+        #expect(next(.walk(ef: 40, refined: 20, detours: 0), allowed: 100) == .scan(refined: 40))
+        #expect(
+            next(.walk(ef: 40, refined: 20, detours: 0), allowed: 100, queries: 100)
+                == .sharedScan(refined: 40))
+        #expect(
+            next(.walk(ef: 8000, refined: 20, detours: 0), allowed: many) == .scan(refined: 40))
+        #expect(next(.sharedScan(refined: 40), allowed: many) == .exact)
+        #expect(next(.exact, allowed: many) == nil)
+    }
+
+    /// A search for few reads little, although some walks meet fewer that are allowed than they are to
+    /// return.
+    @Test func aWalkThatFallsShortIsNoScan() throws {
+        let data = ClusteredVectors(count: 4000, queries: 50, dimensions: 16, seed: 6)
+        let index = try data.index(.l2, .init(neighbors: 8, quantization: .sq8))
+        // As it is planned among a million, and one of which two of three fall short.
+        let planned = SearchPlan(
+            ef: 10, limit: 10, .sq8, index.costs, allowed: 500_000, count: 1_000_000, queries: 1)
+        let short = SearchPlan.walk(ef: 10, refined: 10, detours: 0)
+        for (tenths, plan) in [(5, planned), (9, short)] {
+            var random = SeededGenerator(seed: 7)
+            var allowed = VectorBitmap(count: index.count)
+            for place in 0..<index.count where random.next() % 10 < tenths { allowed[place] = true }
+            var statistics = HNSWSearchStatistics()
+            for query in data.queries {
+                let found = query.withUnsafeBufferPointer {
+                    index.search(
+                        $0.baseAddress!, count: 1, limit: 10, plan: plan, allowing: allowed,
+                        &statistics)[0]
+                }
+                #expect(found.count == 10)
+            }
+            let read = (statistics.rows.count + statistics.vectors.count) / data.queries.count
+            #expect(read < allowed.setCount / 2, "\(read) read for a query by \(plan)")
+        }
+    }
+
+    /// Of `tries`, each of which succeeds with a chance of so many in a hundred.
+    private func probability(ofFewerThan wanted: Int, among tries: Int, percent: Int) -> Double {
+        let share = Double(percent) / 100
+        // In logarithms, since the first ones are too small for a number.
+        var logarithm = Double(tries) * log(1 - share)
+        var sum = exp(logarithm)
+        for successes in stride(from: 1, to: wanted, by: 1) {
+            let ways = Double(tries - successes + 1) / Double(successes)
+            logarithm += log(ways * share / (1 - share))
+            sum += exp(logarithm)
+        }
+        return sum
     }
 
     @Test func bitsAreKept() {

@@ -83,7 +83,7 @@ extension KindOfIndex {
         case let index as HNSWIndex:
             let plan = SearchPlan(
                 ef: effort, limit: 10, quantization, index.costs, allowed: allowedCount,
-                count: million)
+                count: million, queries: 1)
             return try index.search(batch: query, limit: 10, plan: plan, allowing: allowed)[0]
         case let index as DiskIndex:
             let plan = DiskPlan(ef: effort, limit: 10, allowed: allowedCount, count: million)
