@@ -24,13 +24,13 @@ extension FlatIndex {
         }
     }
 
-    /// The queries as rows: padded with zeros, and at unit length where the metric is the cosine.
+    /// The queries as rows: at unit length where the metric is the cosine.
     borrowing func prepare(_ queries: Span<Float>, count: Int) -> AlignedFloats {
-        let prepared = AlignedFloats(count: count * stride)
+        let prepared = AlignedFloats(count: count * dimensions)
         queries.withUnsafeBufferPointer { queries in
             for query in 0..<count {
                 let source = queries.baseAddress! + query * dimensions
-                let target = prepared.base + query * stride
+                let target = prepared.base + query * dimensions
                 if metric == .cosine {
                     cordwood_f32_normalize(source, dimensions, target)
                 } else {
@@ -45,10 +45,11 @@ extension FlatIndex {
     borrowing func scan(_ query: UnsafePointer<Float>, _ heap: UnsafeMutablePointer<cordwood_topk>)
     {
         var query = cordwood_f32_query(
-            query: query, dimensions: stride, metric: metric.kernelMetric, base: metric.kernelBase)
+            query: query, dimensions: dimensions, metric: metric.kernelMetric,
+            base: metric.kernelBase)
         forEachBlock { block, rows in
             var rows = cordwood_f32_rows(
-                rows: block.rows, stride: stride, count: rows, ids: block.ids)
+                rows: block.rows, stride: dimensions, count: rows, ids: block.ids)
             cordwood_f32_scan(&query, &rows, heap)
         }
     }
