@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 enum {
+    CACHE_LINE_FLOATS = 16,
     /// As good as twice as many, and better than half.
     BYTES_AHEAD = 8192,
 };

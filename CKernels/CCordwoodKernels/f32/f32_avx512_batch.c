@@ -7,6 +7,7 @@
 // the second cache while every query passes over them; the 12 queries stay in the first. Of the
 // last queries there may be fewer: a block then has 4 or 8.
 
+#include "ahead.h"
 #include "f32.h"
 
 #if defined(__x86_64__)
@@ -78,6 +79,9 @@ transpose(const float *const rows[16], size_t first, __mmask16 mask, float *out)
 /// Writes `count` rows (1 to 32) from row `first` on as a panel; missing ones repeat the first.
 static void pack(const cordwood_f32_rows *rows, size_t first, size_t count, size_t dimensions,
                  float *panel) {
+    for (size_t i = 0; i < count * rows->stride; i += CACHE_LINE_FLOATS) {
+        read_ahead(rows->rows + first * rows->stride + i);
+    }
     for (size_t half = 0; half < PANEL_ROWS; half += 16) {
         const float *sources[16];
         for (size_t lane = 0; lane < 16; lane++) {

@@ -25,7 +25,11 @@
 
 #include <string.h>
 
-enum { CACHE_LINE_FLOATS = 16 };
+enum {
+    /// Rows that lie anywhere are asked for so many ahead, each up to so many floats.
+    ROWS_AHEAD = 16,
+    MOST_FLOATS_AHEAD = 128,
+};
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -44,6 +48,12 @@ INLINE four_floats four_distances_by_metric(const cordwood_f32_query *query,
 static void distances(const cordwood_f32_query *query, const float *const *rows, size_t count,
                       float *out) {
     for (size_t row = 0; row < count; row += 4) {
+        for (size_t next = row + ROWS_AHEAD; next < row + ROWS_AHEAD + 4 && next < count; next++) {
+            for (size_t i = 0; i < query->dimensions && i < MOST_FLOATS_AHEAD;
+                 i += CACHE_LINE_FLOATS) {
+                __builtin_prefetch(rows[next] + i);
+            }
+        }
         const float *four[4];
         size_t present = count - row < 4 ? count - row : 4;
         for (size_t lane = 0; lane < 4; lane++) {

@@ -10,8 +10,8 @@ internal import CCordwoodKernels
 // elsewhere, and for the longest vectors, OpenBLAS multiplies tile by tile.
 
 extension FlatIndex {
-    /// Fewer queries than this are faster one by one.
-    static let smallestBatch = 4
+    /// Fewer queries than this are faster one by one, while rows are in a cache.
+    static let smallestBatch = 6
     /// Queries and rows of a tile. Their products stay in a core's second cache.
     static let tileQueries = 256
     static let tileRows = 512
@@ -32,11 +32,9 @@ extension FlatIndex {
         let prepared = prepare(batch, count: queries)
         let heaps = NearestHeaps(count: queries, capacity: min(limit, count))
         if queries < Self.smallestBatch {
-            for query in 0..<queries {
-                scan(prepared.base + query * dimensions, heaps.heaps + query)
-            }
-        } else {
             scan(prepared.base, count: queries, heaps.heaps)
+        } else {
+            multiply(prepared.base, count: queries, heaps.heaps)
         }
         return heaps.sorted()
     }
@@ -62,8 +60,8 @@ extension FlatIndex {
         return queries
     }
 
-    /// Offers every row to the heap of every prepared query.
-    private borrowing func scan(
+    /// Offers every row to the heap of every prepared query, as ``scan(_:count:_:)``.
+    private borrowing func multiply(
         _ queries: UnsafePointer<Float>, count: Int,
         _ heaps: UnsafeMutablePointer<cordwood_topk>
     ) {
