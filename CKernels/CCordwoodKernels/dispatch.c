@@ -34,6 +34,8 @@ static const struct {
     VARIANT(avx512),
 #elif defined(__aarch64__)
     VARIANT(neon),
+    {&cordwood_f32_neon_dotprod, &cordwood_graph_neon_dotprod, &cordwood_flat_neon_dotprod,
+     &cordwood_element_neon, &cordwood_pq_neon, &cordwood_rabitq_neon},
 #endif
 #undef VARIANT
 };
@@ -50,7 +52,7 @@ static size_t best(void) {
 
 /// The instruction set that CORDWOOD_ISA asks for, or VARIANTS and why there is none.
 static size_t requested(cordwood_isa_status *status) {
-    static const char *const known[] = {"scalar", "avx2", "avx512", "neon"};
+    static const char *const known[] = {"scalar", "avx2", "avx512", "neon", "neon-dotprod"};
     *status = CORDWOOD_ISA_OK;
     const char *name = getenv("CORDWOOD_ISA");
     if (!name) {
@@ -263,6 +265,16 @@ void cordwood_rabitq_scan(const cordwood_rabitq *quantizer, const cordwood_rabit
     rabitq()->scan(quantizer, list, query, floats, allowed, topk);
 }
 
+/// How many instruction sets have loops of their own in a family; the others are the last ones.
+#define OWN_VARIANTS(name)                                                                         \
+    do {                                                                                           \
+        size_t count = VARIANTS;                                                                   \
+        while (count > 1 && variants[count - 1].name == variants[count - 2].name) {                \
+            count--;                                                                               \
+        }                                                                                          \
+        return count;                                                                              \
+    } while (0)
+
 size_t cordwood_f32_variant_count(void) { return VARIANTS; }
 
 const cordwood_f32_kernels *cordwood_f32_variant(size_t index) { return variants[index].f32; }
@@ -275,17 +287,17 @@ size_t cordwood_flat_variant_count(void) { return VARIANTS; }
 
 const cordwood_flat_kernels *cordwood_flat_variant(size_t index) { return variants[index].flat; }
 
-size_t cordwood_element_variant_count(void) { return VARIANTS; }
+size_t cordwood_element_variant_count(void) { OWN_VARIANTS(elements); }
 
 const cordwood_element_kernels *cordwood_element_variant(size_t index) {
     return variants[index].elements;
 }
 
-size_t cordwood_pq_variant_count(void) { return VARIANTS; }
+size_t cordwood_pq_variant_count(void) { OWN_VARIANTS(pq); }
 
 const cordwood_pq_kernels *cordwood_pq_variant(size_t index) { return variants[index].pq; }
 
-size_t cordwood_rabitq_variant_count(void) { return VARIANTS; }
+size_t cordwood_rabitq_variant_count(void) { OWN_VARIANTS(rabitq); }
 
 const cordwood_rabitq_kernels *cordwood_rabitq_variant(size_t index) {
     return variants[index].rabitq;

@@ -44,7 +44,8 @@ public final class Database: Sendable {
         self.countThreads = countThreads
     }
 
-    /// The instruction set that distances are computed with: `scalar`, `avx2`, `avx512` or `neon`.
+    /// The instruction set that distances are computed with: `scalar`, `avx2`, `avx512`, `neon`
+    /// or `neon-dotprod`.
     public var isa: String { VectorKernels.isa }
     /// How many threads the database has started.
     public var ownedThreads: Int { countThreads() }

@@ -18,7 +18,7 @@ static bool is_supported(const char *isa) {
 
 static bool is_known(const char *isa) {
     return !strcmp(isa, "scalar") || !strcmp(isa, "avx2") || !strcmp(isa, "avx512") ||
-           !strcmp(isa, "neon");
+           !strcmp(isa, "neon") || !strcmp(isa, "neon-dotprod");
 }
 
 void test_dispatch(void) {

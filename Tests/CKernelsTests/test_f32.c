@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIMENSIONS = 1100, ROWS = 11 };
+/// Rows enough for two groups of sixteen, and a rest of every size.
+enum { DIMENSIONS = 1100, ROWS = 37 };
 
 static double exact(const cordwood_f32_query *query, const float *row, double *magnitude) {
     double sum = 0;
@@ -56,13 +57,50 @@ static void one_shape(const cordwood_f32_kernels *kernels, const cordwood_f32_qu
     }
 }
 
+/// Zeros behind a query and a row change no bit of their distance, in a scan or alone.
+static void padding(const cordwood_f32_kernels *kernels) {
+    enum { most = 200, count = 21 };
+    uint64_t random = 7, ids[count];
+    for (size_t dimensions = 1; dimensions <= most; dimensions++) {
+        const size_t padded = (dimensions + 15) / 16 * 16;
+        float vectors[(count + 1) * most], zeros[(count + 1) * (most + 15)] = {0};
+        for (size_t row = 0; row <= count; row++) {
+            for (size_t i = 0; i < dimensions; i++) {
+                float value = next_float(&random);
+                vectors[row * dimensions + i] = value;
+                zeros[row * padded + i] = value;
+            }
+            ids[row % count] = row % count;
+        }
+        for (int metric = CORDWOOD_L2; metric <= CORDWOOD_IP; metric++) {
+            cordwood_neighbor room[2][count];
+            for (int kind = 0; kind < 2; kind++) {
+                const float *all = kind ? zeros : vectors;
+                const size_t stride = kind ? padded : dimensions;
+                cordwood_f32_query query = {all, stride, (cordwood_metric)metric, 1};
+                cordwood_f32_rows rows = {all + stride, stride, count, ids};
+                cordwood_topk topk;
+                cordwood_topk_init(&topk, room[kind], count);
+                kernels->scan(&query, &rows, &topk);
+                cordwood_topk_sort(&topk);
+            }
+            for (size_t i = 0; i < count; i++) {
+                CHECK(room[0][i].id == room[1][i].id &&
+                          memcmp(&room[0][i].distance, &room[1][i].distance, 4) == 0,
+                      "%s metric %d, %zu dimensions, rank %zu", kernels->isa, metric, dimensions,
+                      i);
+            }
+        }
+    }
+}
+
 /// Vectors end where their memory does, so that a tool that checks addresses sees every read
 /// beyond an end, and start at every alignment of a float.
 static void every_dimension(const cordwood_f32_kernels *kernels) {
     uint64_t random = 2;
     for (size_t dimensions = 1; dimensions <= DIMENSIONS; dimensions++) {
         size_t shift = dimensions % 17, stride = dimensions + dimensions % 3;
-        size_t count = 1 + dimensions % ROWS;
+        size_t count = 1 + dimensions * 7 % ROWS;
         float *query = malloc((dimensions + shift) * sizeof(float));
         float *rows = malloc((shift + (count - 1) * stride + dimensions) * sizeof(float));
         for (size_t i = 0; i < dimensions + shift; i++) {
@@ -140,11 +178,12 @@ static void run_tile(const cordwood_f32_kernels *kernels, bool fused,
 
 /// A tile whose bounds are as low as they may be returns what scans return; one whose bounds say
 /// that a row is too far never offers that row.
-static void tiles(const cordwood_f32_kernels *kernels, bool fused, size_t count) {
-    enum { queries = 29, stride = 48, capacity = 4, most = 100 };
-    const size_t dimensions = fused ? 32 : 19;
-    float vectors[(queries + most) * stride], products[queries * (most + 3)];
-    float query_terms[queries], row_terms[most];
+static void tiles(const cordwood_f32_kernels *kernels, bool fused, size_t dimensions,
+                  size_t count) {
+    enum { most_queries = 29, stride = 48, capacity = 4, most = 100 };
+    const size_t queries = most_queries - count % 12; // Last blocks of every width.
+    float vectors[(most_queries + most) * stride], products[most_queries * (most + 3)];
+    float query_terms[most_queries], row_terms[most];
     uint64_t ids[most], random = count + 4;
     for (size_t i = 0; i < (queries + most) * stride; i++) {
         vectors[i] = i % stride < dimensions ? next_float(&random) : NAN;
@@ -166,12 +205,12 @@ static void tiles(const cordwood_f32_kernels *kernels, bool fused, size_t count)
     }
     for (int metric = CORDWOOD_L2; metric <= CORDWOOD_IP; metric++) {
         bool l2 = metric == CORDWOOD_L2;
-        float base_terms[queries];
+        float base_terms[most_queries];
         for (size_t query = 0; query < queries; query++) {
             base_terms[query] = 1 - 1e-4f;
         }
-        cordwood_neighbor room[2][queries][capacity];
-        cordwood_topk tiled[queries], scanned;
+        cordwood_neighbor room[2][most_queries][capacity];
+        cordwood_topk tiled[most_queries], scanned;
         cordwood_f32_rows described = {rows, stride, count, ids};
         cordwood_f32_tile_input input = {vectors,
                                          stride,
@@ -205,7 +244,7 @@ static void tiles(const cordwood_f32_kernels *kernels, bool fused, size_t count)
             }
         }
         // Rows that would enter, but whose bounds say that they are too far, are passed over.
-        float far[queries];
+        float far[most_queries];
         for (size_t query = 0; query < queries; query++) {
             far[query] = 2e6f;
             cordwood_topk_init(&tiled[query], room[0][query], 1);
@@ -328,20 +367,22 @@ void test_f32(void) {
             continue;
         }
         every_dimension(kernels);
+        padding(kernels);
         scan_of_many(kernels, 1);
         scan_of_many(kernels, 10);
         scan_of_many(kernels, 3001);
         for (size_t count = 1; count <= 100; count += count < 40 ? 1 : 20) {
-            tiles(kernels, false, count);
+            tiles(kernels, false, 19, count);
             if (kernels->batch) {
-                tiles(kernels, true, count);
+                tiles(kernels, true, 32, count);
+                tiles(kernels, true, 1 + count % 48, count);
             }
         }
         if (kernels->batch) {
             batch_of_many(kernels, 64, 3333);
             batch_of_many(kernels, 3072, 70);
             CHECK(kernels->batch_scratch(3088) == 0, "no panel fits");
-            CHECK(kernels->batch_scratch(50) == 0, "rows without padding");
+            batch_of_many(kernels, 50, 7000);
         }
         overflow(kernels);
     }

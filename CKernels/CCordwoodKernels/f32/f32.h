@@ -16,4 +16,5 @@ void cordwood_f32_offer_avx512(const cordwood_f32_query *query, const cordwood_f
                                size_t first, unsigned mask, cordwood_topk *topk);
 #elif defined(__aarch64__)
 extern const cordwood_f32_kernels cordwood_f32_neon;
+extern const cordwood_f32_kernels cordwood_f32_neon_dotprod;
 #endif

@@ -3,6 +3,8 @@
 
 #include "f32.h"
 
+#include "../codes/dotprod.h"
+
 #if defined(__aarch64__)
 #include "sums_neon.h"
 
@@ -35,4 +37,8 @@ sixteen_within(const float *products, const float *terms, float factor, float li
 #define BATCH NULL
 #define BATCH_SCRATCH NULL
 #include "loops.h"
+
+/// Dot products are of bytes; the loops of floats are the same.
+const cordwood_f32_kernels cordwood_f32_neon_dotprod = {
+    "neon-dotprod", has_dotprod, distances, scan, tile, BATCH, BATCH_SCRATCH};
 #endif

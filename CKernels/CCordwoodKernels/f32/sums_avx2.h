@@ -17,7 +17,8 @@ static inline __attribute__((always_inline)) __m256 add_term(bool l2, __m256 sum
     return _mm256_fmadd_ps(query, row, sum);
 }
 
-/// The sum over one row, as eight partial sums.
+/// The sum over one row, as eight partial sums. Each register has its place in the order of the
+/// sums, so that zeros behind a vector change no bit.
 static inline __attribute__((always_inline)) __m256 row_sum(bool l2, const float *query,
                                                             const float *row, size_t dimensions) {
     __m256 sums[4];
@@ -31,14 +32,11 @@ static inline __attribute__((always_inline)) __m256 row_sum(bool l2, const float
                                   _mm256_loadu_ps(row + i + 8 * part));
         }
     }
-    for (; i + 8 <= dimensions; i += 8) {
-        sums[0] = add_term(l2, sums[0], _mm256_loadu_ps(query + i), _mm256_loadu_ps(row + i));
-    }
-    if (i < dimensions) {
+    for (int part = 0; part < 4 && i < dimensions; part++, i += 8) {
         __m256i rest = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(dimensions - i)),
                                           _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-        sums[1] = add_term(l2, sums[1], _mm256_maskload_ps(query + i, rest),
-                           _mm256_maskload_ps(row + i, rest));
+        sums[part] = add_term(l2, sums[part], _mm256_maskload_ps(query + i, rest),
+                              _mm256_maskload_ps(row + i, rest));
     }
     return _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
 }

@@ -16,9 +16,12 @@ add_term(bool l2, float32x4_t sum, float32x4_t query, float32x4_t row) {
     return vfmaq_f32(sum, query, row);
 }
 
-/// The first `count` (below four) floats, and zeros.
-static inline __attribute__((always_inline)) float32x4_t load_rest(const float *floats,
-                                                                   size_t count) {
+/// The first `count` floats, four at most, and zeros.
+static inline __attribute__((always_inline)) float32x4_t load_up_to_four(const float *floats,
+                                                                         size_t count) {
+    if (count >= 4) {
+        return vld1q_f32(floats);
+    }
     float rest[4] = {0};
     for (size_t i = 0; i < count; i++) {
         rest[i] = floats[i];
@@ -26,7 +29,8 @@ static inline __attribute__((always_inline)) float32x4_t load_rest(const float *
     return vld1q_f32(rest);
 }
 
-/// The sum over one row, as four partial sums.
+/// The sum over one row, as four partial sums. Each register has its place in the order of the
+/// sums, so that zeros behind a vector change no bit.
 static inline __attribute__((always_inline)) float32x4_t
 row_sum(bool l2, const float *query, const float *row, size_t dimensions) {
     float32x4_t sums[4];
@@ -40,12 +44,9 @@ row_sum(bool l2, const float *query, const float *row, size_t dimensions) {
                                   vld1q_f32(row + i + 4 * part));
         }
     }
-    for (; i + 4 <= dimensions; i += 4) {
-        sums[0] = add_term(l2, sums[0], vld1q_f32(query + i), vld1q_f32(row + i));
-    }
-    if (i < dimensions) {
-        sums[1] = add_term(l2, sums[1], load_rest(query + i, dimensions - i),
-                           load_rest(row + i, dimensions - i));
+    for (int part = 0; part < 4 && i < dimensions; part++, i += 4) {
+        sums[part] = add_term(l2, sums[part], load_up_to_four(query + i, dimensions - i),
+                              load_up_to_four(row + i, dimensions - i));
     }
     return vaddq_f32(vaddq_f32(sums[0], sums[1]), vaddq_f32(sums[2], sums[3]));
 }

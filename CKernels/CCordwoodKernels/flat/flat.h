@@ -34,4 +34,5 @@ extern const cordwood_flat_kernels cordwood_flat_avx2;
 extern const cordwood_flat_kernels cordwood_flat_avx512;
 #elif defined(__aarch64__)
 extern const cordwood_flat_kernels cordwood_flat_neon;
+extern const cordwood_flat_kernels cordwood_flat_neon_dotprod;
 #endif

@@ -9,4 +9,5 @@ extern const cordwood_graph_kernels cordwood_graph_avx2;
 extern const cordwood_graph_kernels cordwood_graph_avx512;
 #elif defined(__aarch64__)
 extern const cordwood_graph_kernels cordwood_graph_neon;
+extern const cordwood_graph_kernels cordwood_graph_neon_dotprod;
 #endif

@@ -90,8 +90,8 @@ typedef struct cordwood_element_kernels {
     void (*scan)(const cordwood_element_query *, const cordwood_element_rows *, cordwood_topk *);
 } cordwood_element_kernels;
 
-/// Every instruction set that was compiled in, in ascending order of speed; those of elements may
-/// not be supported where those of floats are.
+/// Every instruction set that was compiled in and has loops of its own here, in ascending order of
+/// speed; those of elements may not be supported where those of floats are.
 size_t cordwood_element_variant_count(void);
 const cordwood_element_kernels *cordwood_element_variant(size_t index);
 

@@ -12,14 +12,16 @@ extern "C" {
 
 // MARK: Instruction sets
 
-/// The instruction set in use, chosen once: "scalar", "avx2", "avx512" or "neon". It is the best
-/// that the processor has, or what the environment's CORDWOOD_ISA names.
+/// The instruction set in use, chosen once: "scalar", "avx2", "avx512", "neon" or
+/// "neon-dotprod". It is the best that the processor has, or what the environment's CORDWOOD_ISA
+/// names.
 const char *cordwood_isa(void);
 
 typedef enum cordwood_isa_status {
     /// CORDWOOD_ISA is not set, or is obeyed.
     CORDWOOD_ISA_OK = 0,
-    /// CORDWOOD_ISA is none of scalar, avx2, avx512 and neon; the best is in use instead.
+    /// CORDWOOD_ISA is none of scalar, avx2, avx512, neon and neon-dotprod; the best is in use
+    /// instead.
     CORDWOOD_ISA_UNKNOWN = 1,
     /// CORDWOOD_ISA names what this processor lacks; the best is in use instead.
     CORDWOOD_ISA_UNSUPPORTED = 2,

@@ -117,7 +117,8 @@ typedef struct cordwood_pq_kernels {
     void (*nearest)(const float *, size_t, size_t, const float *, uint32_t, float *, uint32_t *);
 } cordwood_pq_kernels;
 
-/// Every instruction set that was compiled in, in ascending order of speed.
+/// Every instruction set that was compiled in and has loops of its own here, in ascending order of
+/// speed.
 size_t cordwood_pq_variant_count(void);
 const cordwood_pq_kernels *cordwood_pq_variant(size_t index);
 

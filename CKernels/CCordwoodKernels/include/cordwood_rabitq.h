@@ -177,7 +177,8 @@ typedef struct cordwood_rabitq_kernels {
                  const cordwood_f32_query *, const uint64_t *, cordwood_topk *);
 } cordwood_rabitq_kernels;
 
-/// Every instruction set that was compiled in, in ascending order of speed.
+/// Every instruction set that was compiled in and has loops of its own here, in ascending order of
+/// speed.
 size_t cordwood_rabitq_variant_count(void);
 const cordwood_rabitq_kernels *cordwood_rabitq_variant(size_t index);
 

@@ -10,8 +10,8 @@ internal import CCordwoodKernels
 // elsewhere, and for the longest vectors, OpenBLAS multiplies tile by tile.
 
 extension FlatIndex {
-    /// Fewer queries than this are faster one by one.
-    static let smallestBatch = 4
+    /// Fewer queries than this are faster one by one, while rows are in a cache.
+    static let smallestBatch = 6
     /// Queries and rows of a tile. Their products stay in a core's second cache.
     static let tileQueries = 256
     static let tileRows = 512
@@ -32,9 +32,9 @@ extension FlatIndex {
         let prepared = prepare(batch, count: queries)
         let heaps = NearestHeaps(count: queries, capacity: min(limit, count))
         if queries < Self.smallestBatch {
-            for query in 0..<queries { scan(prepared.base + query * stride, heaps.heaps + query) }
-        } else {
             scan(prepared.base, count: queries, heaps.heaps)
+        } else {
+            multiply(prepared.base, count: queries, heaps.heaps)
         }
         return heaps.sorted()
     }
@@ -60,13 +60,15 @@ extension FlatIndex {
         return queries
     }
 
-    /// Offers every row to the heap of every prepared query.
-    private borrowing func scan(
+    /// Offers every row to the heap of every prepared query, as ``scan(_:count:_:)``.
+    private borrowing func multiply(
         _ queries: UnsafePointer<Float>, count: Int,
         _ heaps: UnsafeMutablePointer<cordwood_topk>
     ) {
-        let norms = (0..<count).map { cordwood_f32_squared_norm(queries + $0 * stride, stride) }
-        let fusedScratch = cordwood_f32_batch_scratch(stride)
+        let norms = (0..<count).map {
+            cordwood_f32_squared_norm(queries + $0 * dimensions, dimensions)
+        }
+        let fusedScratch = cordwood_f32_batch_scratch(dimensions)
         let productCount = fusedScratch > 0 ? fusedScratch : Self.tileQueries * Self.tileRows
         let scratch = AlignedFloats(count: productCount + count)
         let products = scratch.base
@@ -94,14 +96,14 @@ extension FlatIndex {
             let rows = firstRow..<min(firstRow + Self.tileRows, whole.rows.count)
             for query in Swift.stride(from: 0, to: whole.query_count, by: Self.tileQueries) {
                 var input = tile(block, rows)
-                input.queries = whole.queries + query * stride
+                input.queries = whole.queries + query * dimensions
                 input.query_count = min(Self.tileQueries, whole.query_count - query)
                 input.query_terms = whole.query_terms + query
                 input.products = UnsafePointer(products)
                 input.product_stride = rows.count
                 MatrixProduct.ofRows(
                     (input.queries, input.query_count), (input.rows.rows, rows.count),
-                    stride: stride, into: products)
+                    stride: dimensions, into: products)
                 cordwood_f32_tile(&input, heaps + query)
             }
         }
@@ -110,12 +112,12 @@ extension FlatIndex {
     /// Some rows of a block, without queries.
     private func tile(_ block: RowBlock, _ rows: Range<Int>) -> cordwood_f32_tile_input {
         var tile = cordwood_f32_tile_input()
-        tile.query_stride = stride
-        tile.dimensions = stride
+        tile.query_stride = dimensions
+        tile.dimensions = dimensions
         tile.metric = metric.kernelMetric
         tile.base = metric.kernelBase
         tile.rows = cordwood_f32_rows(
-            rows: block.rows + rows.lowerBound * stride, stride: stride, count: rows.count,
+            rows: block.rows + rows.lowerBound * dimensions, stride: dimensions, count: rows.count,
             ids: block.ids + rows.lowerBound)
         tile.row_terms = block.norms.map { UnsafePointer($0 + rows.lowerBound) }
         tile.factor = metric == .l2 ? -2 : -1

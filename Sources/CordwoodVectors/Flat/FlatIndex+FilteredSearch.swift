@@ -19,7 +19,7 @@ extension FlatIndex {
         let distances = AlignedFloats(count: rows.count)
         for number in 0..<queries {
             var query = cordwood_f32_query(
-                query: prepared.base + number * stride, dimensions: stride,
+                query: prepared.base + number * dimensions, dimensions: dimensions,
                 metric: metric.kernelMetric, base: metric.kernelBase)
             addresses.withUnsafeBufferPointer {
                 cordwood_f32_distances(&query, $0.baseAddress, rows.count, distances.base)
@@ -44,7 +44,7 @@ extension FlatIndex {
         }
         forEachBlock { block, rows in
             for row in 0..<rows where allowed.contains(block.ids[row]) {
-                found.append((block.ids[row], UnsafePointer(block.rows + row * stride)))
+                found.append((block.ids[row], UnsafePointer(block.rows + row * dimensions)))
             }
         }
         return found

@@ -1,6 +1,9 @@
 internal import CCordwoodKernels
 
 extension FlatIndex {
+    /// Rows that a few queries look at one after the other. They stay in a core's second cache.
+    private static let cachedRowsSizeBytes = 256 * 1024
+
     /// The `limit` nearest vectors, or all where there are fewer, by distance and then by id.
     ///
     /// Reads every row once: O(count × dimensions), bound by memory bandwidth. Throws as
@@ -14,7 +17,7 @@ extension FlatIndex {
         guard count > 0 else { return [] }
         let prepared = prepare(query, count: 1)
         let heap = NearestHeaps(count: 1, capacity: min(limit, count))
-        scan(prepared.base, heap.heaps)
+        scan(prepared.base, count: 1, heap.heaps)
         return heap.sorted()[0]
     }
 
@@ -24,13 +27,13 @@ extension FlatIndex {
         }
     }
 
-    /// The queries as rows: padded with zeros, and at unit length where the metric is the cosine.
+    /// The queries as rows: at unit length where the metric is the cosine.
     borrowing func prepare(_ queries: Span<Float>, count: Int) -> AlignedFloats {
-        let prepared = AlignedFloats(count: count * stride)
+        let prepared = AlignedFloats(count: count * dimensions)
         queries.withUnsafeBufferPointer { queries in
             for query in 0..<count {
                 let source = queries.baseAddress! + query * dimensions
-                let target = prepared.base + query * stride
+                let target = prepared.base + query * dimensions
                 if metric == .cosine {
                     cordwood_f32_normalize(source, dimensions, target)
                 } else {
@@ -41,15 +44,26 @@ extension FlatIndex {
         return prepared
     }
 
-    /// Offers every row to the heap of one prepared query.
-    borrowing func scan(_ query: UnsafePointer<Float>, _ heap: UnsafeMutablePointer<cordwood_topk>)
-    {
-        var query = cordwood_f32_query(
-            query: query, dimensions: stride, metric: metric.kernelMetric, base: metric.kernelBase)
+    /// Offers every row to the heap of each prepared query: rows are read from memory once, by the
+    /// first query, and from the second cache by the others.
+    borrowing func scan(
+        _ queries: UnsafePointer<Float>, count: Int,
+        _ heaps: UnsafeMutablePointer<cordwood_topk>
+    ) {
+        let rowSizeBytes = dimensions * MemoryLayout<Float>.stride
+        let rowsAtOnce = max(Self.cachedRowsSizeBytes / rowSizeBytes / 16 * 16, 16)
         forEachBlock { block, rows in
-            var rows = cordwood_f32_rows(
-                rows: block.rows, stride: stride, count: rows, ids: block.ids)
-            cordwood_f32_scan(&query, &rows, heap)
+            for first in stride(from: 0, to: rows, by: rowsAtOnce) {
+                var some = cordwood_f32_rows(
+                    rows: block.rows + first * dimensions, stride: dimensions,
+                    count: min(rowsAtOnce, rows - first), ids: block.ids + first)
+                for number in 0..<count {
+                    var query = cordwood_f32_query(
+                        query: queries + number * dimensions, dimensions: dimensions,
+                        metric: metric.kernelMetric, base: metric.kernelBase)
+                    cordwood_f32_scan(&query, &some, heaps + number)
+                }
+            }
         }
     }
 

@@ -2,9 +2,9 @@ internal import CCordwoodKernels
 
 /// Exact search: every vector, row by row, and every query compared with all of them.
 ///
-/// **Memory.** Rows are padded with zeros to a multiple of 16 floats; id, log offset, norm and
-/// table slot add at most 24 bytes a row. Growth maps another block and copies no rows, save that
-/// the system gathers a block that is full into huge pages.
+/// **Memory.** Rows lie one behind the other, with no padding: a scan is bound by the bytes that it
+/// reads. Id, log offset, norm and table slot add at most 24 bytes a row. Growth maps another block
+/// and copies no rows, save that the system gathers a block that is full into huge pages.
 ///
 /// **Threads.** The index has no lock. Any number of searches and lookups may run at the same time,
 /// or one mutation alone; the caller sees to it.
@@ -15,7 +15,6 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     public static let dimensionsRange = 1...65_536
     /// The most results that one search returns.
     public static let maximumLimit = 65_536
-    private static let rowMultiple = 16
     /// An entry of a dictionary that is three quarters full, roughly.
     private static let farOffsetSizeBytes = 24
 
@@ -23,8 +22,6 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     public let metric: Metric
     public private(set) var count = 0
 
-    /// Floats from one row to the next.
-    let stride: Int
     /// Bounds how much the products of ``MatrixProduct`` and the distances of the kernels can be
     /// off, relative to the squared norms of what they are made of: the usual bound of n roundings
     /// of a sum of n terms, and some for the steps around it.
@@ -40,8 +37,7 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
         MatrixProduct.prepare()
         self.dimensions = dimensions
         self.metric = metric
-        stride = (dimensions + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
-        relativeError = 1.1 * Double(stride + 32) * 0x1p-24
+        relativeError = 1.1 * Double(dimensions + 32) * 0x1p-24
     }
 
     /// Resident bytes: rows, what belongs to each, and the table.
@@ -70,7 +66,7 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
     func address(of id: UInt64) -> UnsafePointer<Float>? {
         guard let row = row(of: id) else { return nil }
         let (block, index) = place(of: row)
-        return UnsafePointer(block.rows + index * stride)
+        return UnsafePointer(block.rows + index * dimensions)
     }
 
     /// The id's vector as it is stored, which is at unit length for the cosine, or nil.
@@ -116,8 +112,8 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
             hole.block.largestSquaredNorm = max(
                 hole.block.largestSquaredNorm, last.block.largestSquaredNorm)
             hole.block[offset: hole.index] = last.block[offset: last.index]
-            (hole.block.rows + hole.index * stride).update(
-                from: last.block.rows + last.index * stride, count: stride)
+            (hole.block.rows + hole.index * dimensions).update(
+                from: last.block.rows + last.index * dimensions, count: dimensions)
         }
         farOffsets[id] = nil
         count -= 1
@@ -177,7 +173,7 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
             throw VectorError(.full, "an index holds at most \(RowTable.maximumRows) vectors")
         }
         if count == blocks.count * (blocks.first?.capacity ?? 0) {
-            let block = try RowBlock(stride: stride, hasNorms: metric == .l2)
+            let block = try RowBlock(stride: dimensions, hasNorms: metric == .l2)
             blocks.last?.useHugePages()
             blocks.append(block)
         }
@@ -192,8 +188,7 @@ public struct FlatIndex: ~Copyable, @unchecked Sendable {
 
     private func write(_ vector: Span<Float>, at row: Int) {
         let (block, index) = place(of: row)
-        let floats = block.rows + index * stride
-        // The padding stays zero from when the block was mapped: no row writes it.
+        let floats = block.rows + index * dimensions
         vector.withUnsafeBufferPointer { vector in
             switch metric {
             case .l2:

@@ -50,8 +50,8 @@ public final class SealedFlatIndex: VectorIndex, @unchecked Sendable {
 
     deinit { kernel.deallocate() }
 
-    /// Components of a row, the last of which are zeros: those of ``FlatIndex``, whose sums have the
-    /// same bits.
+    /// Components of a row, the last of which are zeros: sums have the bits that those of a
+    /// ``FlatIndex`` have, where there are none.
     static func paddedDimensions(_ dimensions: Int) -> Int {
         (dimensions + rowMultiple - 1) / rowMultiple * rowMultiple
     }

@@ -8,9 +8,9 @@ internal import Musl
 
 /// The machine code that distances run on.
 public enum VectorKernels {
-    /// The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. The best that the
-    /// processor has, unless the environment's `CORDWOOD_ISA` names another that it has. Chosen
-    /// once.
+    /// The instruction set in use: `scalar`, `avx2`, `avx512`, `neon` or
+    /// `neon-dotprod`, which is NEON with dot products of bytes. The best that the processor has,
+    /// unless the environment's `CORDWOOD_ISA` names another that it has. Chosen once.
     public static var isa: String { String(cString: cordwood_isa()) }
 
     /// Throws when `CORDWOOD_ISA` is set to what cannot be obeyed; ``isa`` says what is in use
@@ -21,7 +21,7 @@ public enum VectorKernels {
         let requested = getenv("CORDWOOD_ISA").map { String(cString: $0) } ?? ""
         let expected =
             status == CORDWOOD_ISA_UNKNOWN
-            ? "expected scalar, avx2, avx512 or neon" : "this processor lacks it"
+            ? "expected scalar, avx2, avx512, neon or neon-dotprod" : "this processor lacks it"
         throw VectorError(
             .unavailableISA,
             "CORDWOOD_ISA is \(String(reflecting: requested)): \(expected); using \(isa)")
