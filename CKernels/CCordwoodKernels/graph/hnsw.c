@@ -90,6 +90,16 @@ static void refine(const cordwood_hnsw *index, const cordwood_element_query *que
     }
 }
 
+/// Asks for what says which vectors a node stands for, which lies anywhere too.
+static void ask_for_vectors(const cordwood_hnsw *index, const cordwood_candidate *candidates,
+                            uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t node = candidates[i].node;
+        __builtin_prefetch(index->starts ? (const void *)(index->starts + node)
+                                         : (const void *)(index->ids + node));
+    }
+}
+
 /// Offers the first `refined` candidates that have an allowed vector, at their exact distances
 /// where there are exact rows.
 static void offer_pool(const cordwood_hnsw *index, const cordwood_element_query *query,
@@ -105,6 +115,7 @@ static void offer_pool(const cordwood_hnsw *index, const cordwood_element_query 
                 pool[at + count++] = pool[place];
             }
         }
+        ask_for_vectors(index, pool + at, count);
         if (index->exact) {
             refine(index, query, pool + at, count);
             scratch->exact_count += count;
