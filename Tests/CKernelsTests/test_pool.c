@@ -1,10 +1,12 @@
 // The pool of a walk: many candidates at once leave what one after the other would.
 
-#include "check.h"
+#include "test_pool.h"
 
-#include "../../CKernels/CCordwoodKernels/graph/pool.h"
+#include "../../CKernels/CCordwoodKernels/graph/offer.h"
 
-enum { LARGEST = 700 };
+#include <stdlib.h>
+
+enum { LARGEST = 700, MOST_FOUND = 200 };
 
 /// Where each belongs is looked for from the front: what the pool is by definition.
 static void insert_plainly(cordwood_candidate *pool, uint32_t *count, uint32_t capacity,
@@ -26,7 +28,63 @@ static bool is_same(const cordwood_candidate *a, const cordwood_candidate *b, ui
     return memcmp(a, b, count * sizeof(cordwood_candidate)) == 0;
 }
 
-void test_pool(void) {
+/// A distance of few values, so that many are equal, and now and then one that is none.
+static float any_distance(uint64_t *random, uint32_t values) {
+    static const float odd[] = {
+        __builtin_nanf(""), -__builtin_nanf(""), __builtin_inff(), -__builtin_inff(), -0.0f,
+        0x1p-149f,          -0x1p-149f};
+    uint64_t number = next_random(random);
+    return number >> 32 & 31 ? (float)(number % values) - 20 : odd[number % 7];
+}
+
+/// Steps of any number of nodes leave what one after the other would, and the first place that they
+/// say is the first that changed. Memory ends where the caller's rooms do.
+static void check_offer(const char *name, offer_function *offer_nodes, bool is_large) {
+    uint64_t random = is_large ? 79 : 78;
+    for (int round = 0; round < (is_large ? 20 : 300); round++) {
+        uint32_t capacity = 1 + (uint32_t)(next_random(&random) % (is_large ? LARGEST : 60));
+        uint32_t values = 1 + (uint32_t)(next_random(&random) % 200);
+        cordwood_candidate *pool = malloc((capacity + 1) * sizeof *pool);
+        cordwood_candidate *expected = malloc((capacity + 1) * sizeof *pool);
+        cordwood_candidate *before = malloc((capacity + 1) * sizeof *pool);
+        uint32_t count = 0, plain_count = 0, name_of_next = 0;
+        for (int step = 0; step < 12; step++) {
+            const uint32_t found = (uint32_t)(next_random(&random) % (MOST_FOUND + 1));
+            float *distances = malloc(found * sizeof *distances + 1);
+            uint32_t *nodes = malloc(found * sizeof *nodes + 1);
+            const uint32_t had = count;
+            memcpy(before, pool, count * sizeof *pool);
+            for (uint32_t i = 0; i < found; i++) {
+                distances[i] = any_distance(&random, values);
+                // Some are marked, as those that were followed.
+                nodes[i] = name_of_next++ | (uint32_t)(next_random(&random) & FOLLOWED);
+                const float worst =
+                    plain_count == capacity ? expected[capacity - 1].distance : __builtin_inff();
+                if (distances[i] < worst) {
+                    insert_plainly(expected, &plain_count, capacity,
+                                   (cordwood_candidate){distances[i], nodes[i]});
+                }
+            }
+            const uint32_t first = offer_nodes(pool, &count, capacity, distances, nodes, found);
+            CHECK(count == plain_count && is_same(pool, expected, count),
+                  "%s: %u nodes offered to a pool of %u, %u of which there were", name, found,
+                  capacity, had);
+            uint32_t changed = 0;
+            while (changed < had && is_same(pool + changed, before + changed, 1)) {
+                changed++;
+            }
+            CHECK(first < count ? first == changed : changed >= count,
+                  "%s: place %u changed first, not %u of %u", name, changed, first, count);
+            free(distances);
+            free(nodes);
+        }
+        free(pool);
+        free(expected);
+        free(before);
+    }
+}
+
+static void check_merging(void) {
     uint64_t random = 77;
     static cordwood_candidate pool[LARGEST + 1], expected[LARGEST + 1];
     for (int round = 0; round < 3000; round++) {
@@ -53,6 +111,18 @@ void test_pool(void) {
                       "place %u is new, the first that changed is %u", place, first);
             }
             node++;
+        }
+    }
+}
+
+void test_pool(void) {
+    check_merging();
+    offer_function *const offers[] = {offer, avx512_offer()};
+    const char *const names[] = {"plain C", "AVX-512"};
+    for (int i = 0; i < 2; i++) {
+        if (offers[i]) {
+            check_offer(names[i], offers[i], false);
+            check_offer(names[i], offers[i], true);
         }
     }
 }

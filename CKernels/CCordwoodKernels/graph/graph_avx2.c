@@ -14,6 +14,7 @@ static bool supported(void) {
 
 #include "../codes/dots_avx2.h"
 #include "../f32/sums_avx2.h"
+#include "offer.h"
 #include "unseen.h"
 
 #define KERNELS cordwood_graph_avx2

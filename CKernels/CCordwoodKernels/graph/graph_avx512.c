@@ -20,6 +20,7 @@ static bool supported(void) {
 #include "../codes/dots_avx512.h"
 #include "../f32/sums_avx512.h"
 #include "../include/cordwood_graph.h"
+#include "offer_avx512.h"
 
 /// Copies to `nodes`, which has room for `degree` and 16, those of a list whose bit is not set: the
 /// bits of sixteen are looked up, and what is left is packed, without a branch.

@@ -5,6 +5,7 @@
 #if defined(__aarch64__)
 #include "../codes/dots_neon.h"
 #include "../f32/sums_neon.h"
+#include "offer.h"
 #include "unseen.h"
 
 static bool supported(void) { return true; }

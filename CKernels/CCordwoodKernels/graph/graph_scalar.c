@@ -2,6 +2,7 @@
 
 #include "../codes/dots_scalar.h"
 #include "../f32/sums_scalar.h"
+#include "offer.h"
 #include "unseen.h"
 
 static bool supported(void) { return true; }

@@ -1,6 +1,6 @@
 // The search of one query by a walk, and filters by node.
 
-#include "offer.h"
+#include "results.h"
 
 /// Writes `count` whole words of the bits from bit `shift` of the first on, below 64.
 static void copy_words(const uint64_t *from, size_t shift, uint64_t *to, size_t count) {

@@ -1,105 +1,25 @@
-/// What searches of one query have in common, however they find its candidates.
+/// Offering the nodes of a step to the pool, without an instruction set's help.
 #pragma once
 
-#include "../include/cordwood_graph.h"
+#include "pool.h"
 
-#include <string.h>
-
-enum { REFINED_AT_ONCE = 16, CACHE_LINE = 64, PREFETCHED_LINES = 8 };
-
-static inline bool is_allowed(const cordwood_hnsw_filter *filter, uint32_t vector) {
-    return !filter || (filter->vectors[vector / 64] >> vector % 64 & 1);
-}
-
-/// The vectors of a node.
-static inline void vectors_of(const cordwood_hnsw *index, uint32_t node, uint32_t *first,
-                              uint32_t *last) {
-    *first = index->starts ? index->starts[node] : node;
-    *last = index->starts ? index->starts[node + 1] : node + 1;
-}
-
-static inline bool is_node_allowed(const cordwood_hnsw_filter *filter, uint32_t node) {
-    return !filter || (filter->nodes[node / 64] >> node % 64 & 1);
-}
-
-static inline void offer_vectors(const cordwood_hnsw *index, cordwood_candidate candidate,
-                                 const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
-    uint32_t first, last;
-    vectors_of(index, candidate.node, &first, &last);
-    for (; first < last; first++) {
-        if (is_allowed(filter, first) && !(candidate.distance > topk->threshold)) {
-            cordwood_topk_push(topk, candidate.distance, index->ids[first]);
+/// Puts those of some nodes that are near enough into the pool, of equals the earlier first;
+/// returns the first place that changed, or more than there are.
+static inline uint32_t offer(cordwood_candidate *pool, uint32_t *count, uint32_t ef,
+                             const float *distances, const uint32_t *nodes, uint32_t found) {
+    cordwood_candidate near[MERGED_AT_ONCE];
+    uint32_t first = ef, near_count = 0;
+    float worst = *count == ef ? pool[ef - 1].distance : __builtin_inff();
+    for (uint32_t i = 0; i < found; i++) {
+        near[near_count] = (cordwood_candidate){distances[i], nodes[i]};
+        // What is not a number is nearer than nothing.
+        near_count += distances[i] < worst;
+        if (near_count == MERGED_AT_ONCE || i + 1 == found) {
+            uint32_t place = merge_candidates(pool, count, ef, near, near_count);
+            first = place < first ? place : first;
+            worst = *count == ef ? pool[ef - 1].distance : worst;
+            near_count = 0;
         }
     }
-}
-
-/// Gives some candidates their exact distances. Their rows are asked for all at once, since each
-/// lies where no one could have foreseen.
-static inline void refine(const cordwood_hnsw *index, const cordwood_element_query *query,
-                          cordwood_candidate *candidates, uint32_t count) {
-    const void *rows[REFINED_AT_ONCE];
-    float distances[REFINED_AT_ONCE];
-    const size_t bytes = cordwood_element_row_bytes(query->element, query->dimensions);
-    for (uint32_t i = 0; i < count; i++) {
-        rows[i] = index->exact + candidates[i].node * index->exact_stride;
-        for (size_t byte = 0; byte < bytes && byte < PREFETCHED_LINES * CACHE_LINE;
-             byte += CACHE_LINE) {
-            __builtin_prefetch((const uint8_t *)rows[i] + byte);
-        }
-    }
-    cordwood_element_distances(query, rows, count, distances);
-    for (uint32_t i = 0; i < count; i++) {
-        candidates[i].distance = distances[i];
-    }
-}
-
-/// Offers the first `refined` candidates that have an allowed vector, at their exact distances
-/// where there are exact rows.
-static inline void offer_pool(const cordwood_hnsw *index, const cordwood_element_query *query,
-                              cordwood_hnsw_scratch *scratch, uint32_t found, uint32_t refined,
-                              const cordwood_hnsw_filter *filter, cordwood_topk *topk) {
-    cordwood_candidate *pool = scratch->walk.pool;
-    uint32_t left = refined;
-    for (uint32_t at = 0; at < found && left > 0;) {
-        // Those to be offered move to the front of what is left.
-        uint32_t count = 0, place = at;
-        for (; place < found && count < left && count < REFINED_AT_ONCE; place++) {
-            if (is_node_allowed(filter, pool[place].node)) {
-                pool[at + count++] = pool[place];
-            }
-        }
-        if (index->exact) {
-            refine(index, query, pool + at, count);
-            scratch->exact_count += count;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            offer_vectors(index, pool[at + i], filter, topk);
-        }
-        left -= count;
-        at = place;
-    }
-}
-
-/// A query in each form that an index compares.
-typedef struct {
-    cordwood_f32_query floats;
-    cordwood_code_query codes;
-    /// For exact rows.
-    cordwood_element_query exact;
-} prepared_query;
-
-/// Over memory for the query's floats and its components.
-static inline void prepare(const cordwood_hnsw *index, const float *vector, float *floats,
-                           int8_t *components, prepared_query *query) {
-    if (index->normalizes) {
-        cordwood_f32_normalize(vector, index->dimensions, floats);
-    } else {
-        memcpy(floats, vector, index->dimensions * sizeof(float));
-    }
-    query->floats = (cordwood_f32_query){floats, index->dimensions, index->metric, index->base};
-    query->exact = (cordwood_element_query){index->exact_element, floats, index->dimensions,
-                                            index->metric, index->base};
-    if (index->rows.kind == CORDWOOD_ROW_CODES) {
-        cordwood_code_query_prepare(index->rows.quantizer, floats, components, &query->codes);
-    }
+    return first;
 }

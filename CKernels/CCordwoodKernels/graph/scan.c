@@ -2,7 +2,7 @@
 
 #include "../flat/flat.h"
 #include "../topk/shortlist.h"
-#include "offer.h"
+#include "results.h"
 
 enum { SCANNED_AT_ONCE = 64 };
 

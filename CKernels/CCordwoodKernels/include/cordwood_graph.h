@@ -99,8 +99,9 @@ typedef struct cordwood_graph_scratch {
 /// A step follows the edges of the `beam` nearest nodes that were not followed yet. A graph that is
 /// larger than the caches is bound by the latency of memory: each step waits once for edges and
 /// once for rows, however many nodes it follows, so a beam of four to eight halves the time for one
-/// to five in a hundred more distances. Deterministic, and equal on every instruction set for
-/// codes.
+/// to five in a hundred more distances; the larger the pool, the fewer of a wider beam are in vain.
+/// Where rows are a line or two, as much time goes into the pool and the nodes seen. Deterministic,
+/// and equal on every instruction set for codes.
 uint32_t cordwood_graph_search(const cordwood_graph *graph, const cordwood_graph_rows *rows,
                                const cordwood_graph_query *query, uint32_t level, uint32_t ef,
                                uint32_t beam, cordwood_graph_scratch *scratch);

@@ -3,7 +3,14 @@ internal import CCordwoodKernels
 /// The queries of one call, and what their searches have in common.
 struct SearchRun {
     /// How many nodes a step of a walk follows; see `cordwood_graph_search`.
-    private static let beam: UInt32 = 6
+    ///
+    /// What a step costs beside its distances is shared by those it follows, and the last few of them
+    /// are followed too early. Of a large pool nearly all would be followed later all the same, so
+    /// that a wider beam is almost free. Around what is forbidden a step has its detours, whose number
+    /// is limited.
+    private static func beam(ef: Int, detours: Int) -> UInt32 {
+        detours > 0 ? 6 : UInt32(min(6 + ef / 20, 12))
+    }
 
     let kernel: UnsafePointer<cordwood_hnsw>
     let scratch: SearchScratch
@@ -28,7 +35,8 @@ struct SearchRun {
         case .sharedScan(let refined): scanTogether(numbers, refined: refined)
         case .walk(let ef, let refined, let detours):
             var effort = cordwood_hnsw_effort(
-                ef: UInt32(ef), beam: Self.beam, refined: UInt32(refined),
+                ef: UInt32(ef), beam: Self.beam(ef: ef, detours: detours),
+                refined: UInt32(refined),
                 detours: UInt32(detours))
             return numbers.filter { number in
                 let found = cordwood_hnsw_search(
