@@ -95,8 +95,8 @@ mutants: deps ## Break durability in each way of the table, and see the tests no
 	@.ci/dependencies python
 	python3 Tests/Faults/mutants.py --root . $(if $(MUTANTS),--only $(MUTANTS))
 
-fuzz: deps ## Feed random bytes to everything that reads bytes, SECONDS=120 for each target
-	Tests/Faults/fuzz.sh $(or $(SECONDS),120)
+fuzz: deps ## Feed random bytes to everything that reads bytes, SECONDS=120 for each target (TARGETS="name ...")
+	Tests/Faults/fuzz.sh $(or $(SECONDS),120) $(TARGETS)
 
 sanitize: deps ## Run every Swift test under the address sanitizer and the thread sanitizer (FILTER=suites)
 	FILTER='$(FILTER)' Tests/Faults/sanitize.sh

@@ -29,9 +29,23 @@ def write(document, kind, rows, seconds):
     between(document, kind, "\n".join(lines))
 
 
+def inside(document, kind):
+    return parts(document, kind)[1]
+
+
 def between(document, kind, text):
-    begin, end = f"<!-- {kind}:begin -->", f"<!-- {kind}:end -->"
-    content = document.read_text()
-    head, rest = content.split(begin)
-    tail = rest.split(end)[1]
+    begin, end = marks(kind)
+    head, _, tail = parts(document, kind)
     document.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+
+
+def marks(kind):
+    return f"<!-- {kind}:begin -->", f"<!-- {kind}:end -->"
+
+
+def parts(document, kind):
+    """What is before the marks of a kind, between them, and behind them."""
+    begin, end = marks(kind)
+    head, rest = document.read_text().split(begin)
+    text, tail = rest.split(end)
+    return head, text, tail

@@ -1,5 +1,4 @@
 internal import CCordwoodKernels
-internal import Synchronization
 
 /// What searches did.
 public struct DiskSearchStatistics: Sendable, Hashable {
@@ -77,7 +76,7 @@ extension DiskIndex {
         let readsBefore = searcher.reads
         defer {
             statistics.pagesRead += (searcher.reads - readsBefore) * parts.layout.pagesPerBlock
-            searchers.withLock { $0.append(searcher) }
+            searchers.giveBack(searcher)
         }
         var failure: VectorError?
         (search.allowed?.words ?? []).withUnsafeBufferPointer { words in
@@ -184,7 +183,7 @@ extension DiskIndex {
 
     /// A searcher that nobody has, with room for so large a pool.
     private func takeSearcher(_ parts: DiskParts, ef: Int) throws(VectorError) -> DiskSearcher {
-        if let searcher = searchers.withLock({ $0.popLast() }) {
+        if let searcher = searchers.take() {
             searcher.makeRoom(ef: ef)
             return searcher
         }

@@ -1,6 +1,5 @@
 internal import CCordwoodKernels
 internal import CordwoodStorage
-internal import Synchronization
 
 /// Near neighbours among more vectors than fit into memory: a graph in pages of a file (DiskANN:
 /// Subramanya et al., NeurIPS 2019), made by a ``DiskBuilder``.
@@ -45,7 +44,7 @@ public final class DiskIndex: VectorIndex, @unchecked Sendable {
     let parts: DiskParts?
     /// The file, which ``save(to:on:)`` copies.
     let file: any StorageFile
-    let searchers = Mutex<[DiskSearcher]>([])
+    let searchers = ScratchPool<DiskSearcher>()
 
     init(
         dimensions: Int, metric: Metric, configuration: DiskConfiguration, parts: DiskParts?,

@@ -1,5 +1,4 @@
 internal import CCordwoodKernels
-internal import Synchronization
 
 extension HNSWIndex {
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
@@ -53,7 +52,7 @@ extension HNSWIndex {
         }
         let heaps = NearestHeaps(count: queryCount, capacity: expected)
         let scratch = takeScratch(parts, ef: plan.poolCapacity)
-        defer { scratches.withLock { $0.append(scratch) } }
+        defer { scratches.giveBack(scratch) }
         scratch.clearCounts()
         NodeFilter.with(allowed, of: self) { filter, allowedNodes in
             let run = SearchRun(
@@ -97,8 +96,7 @@ extension HNSWIndex {
 
     private func takeScratch(_ parts: HNSWParts, ef: Int) -> SearchScratch {
         let scratch =
-            scratches.withLock { $0.popLast() }
-            ?? SearchScratch(parts, dimensions: dimensions, ef: ef)
+            scratches.take() ?? SearchScratch(parts, dimensions: dimensions, ef: ef)
         scratch.makeRoom(ef: ef)
         return scratch
     }

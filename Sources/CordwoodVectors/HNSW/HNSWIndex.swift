@@ -1,6 +1,5 @@
 internal import CCordwoodKernels
 internal import CordwoodStorage
-internal import Synchronization
 
 /// Near neighbours by a graph in levels (Malkov and Yashunin, arXiv 1603.09320) over vectors that do
 /// not change: made by an ``HNSWBuilder``.
@@ -32,7 +31,7 @@ public final class HNSWIndex: VectorIndex, @unchecked Sendable {
     public let calibration: RecallCalibration
     /// The nodes that stand for several vectors, in ascending order.
     let sharedNodes: [UInt32]
-    let scratches = Mutex<[SearchScratch]>([])
+    let scratches = ScratchPool<SearchScratch>()
 
     /// An index of nothing.
     init(emptyOf dimensions: Int, metric: Metric, configuration: HNSWConfiguration) {

@@ -1,6 +1,5 @@
 internal import CCordwoodKernels
 internal import CordwoodStorage
-internal import Synchronization
 
 extension IVFIndex {
     /// See ``VectorIndex/search(batch:limit:accuracy:allowing:)``.
@@ -37,8 +36,8 @@ extension IVFIndex {
             return Array(repeating: [], count: queryCount)
         }
         let heaps = NearestHeaps(count: queryCount, capacity: expected)
-        let scratch = scratches.withLock { $0.popLast() } ?? IVFScratch(parts)
-        defer { scratches.withLock { $0.append(scratch) } }
+        let scratch = scratches.take() ?? IVFScratch(parts)
+        defer { scratches.giveBack(scratch) }
         (allowed?.words ?? []).withUnsafeBufferPointer { words in
             let bits = allowed == nil ? nil : words.baseAddress
             for query in 0..<queryCount {

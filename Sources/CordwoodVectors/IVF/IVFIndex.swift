@@ -1,6 +1,5 @@
 internal import CCordwoodKernels
 internal import CordwoodStorage
-internal import Synchronization
 
 /// Near neighbours by inverted lists (Jégou, Douze and Schmid, TPAMI 2011) of vectors that do not change:
 /// made by an ``IVFBuilder``.
@@ -32,7 +31,7 @@ public final class IVFIndex: VectorIndex, @unchecked Sendable {
     let parts: IVFParts?
     /// Null when the index is empty.
     let kernel: UnsafeMutablePointer<cordwood_ivf>?
-    let scratches = Mutex<[IVFScratch]>([])
+    let scratches = ScratchPool<IVFScratch>()
 
     init(
         dimensions: Int, metric: Metric, configuration: IVFConfiguration, parts: IVFParts?,

@@ -79,6 +79,26 @@ private final class SlowOrigin: Sendable {
         try await database.close()
     }
 
+    /// What a power cut could take from the log is not written, whatever its writer waited for.
+    @Test func theOriginGetsOnlyWhatIsDurable() async throws {
+        let database = try await Database.open(on: SimulatedStorage(seed: 1))
+        let topic = try await database.topic("values")
+        let wereDurable = Mutex<[Bool]>([])
+        let behind = WriteBehind(group: try await database.consumerGroup("origin")) { record in
+            let end = topic[0].durableOffset
+            wereDurable.withLock { $0.append(end > record.record.offset) }
+        }
+        let view = try await topic.cachedView(
+            .init(capacityBytes: 1 << 20), from: .origin({ _ in nil }, writingBehind: behind))
+        for number in 0..<3 as Range<UInt8> {
+            try await view.write([number], for: [1], acknowledge: .written)
+        }
+        try await view.flushToOrigin()
+        #expect(wereDurable.withLock { $0 } == [true, true, true])
+        await view.close()
+        try await database.close()
+    }
+
     @Test func aWriteThatFailsIsTriedAgain() async throws {
         let database = try await Database.open(on: SimulatedStorage(seed: 1))
         let topic = try await database.topic("values")

@@ -94,6 +94,29 @@ private let accuracies: [SearchAccuracy] = [.effort(1), .effort(25), .recall(0.9
         }
     }
 
+    /// Searches from several tasks at once are those from one: to be run under the thread sanitizer, too.
+    @Test(arguments: KindOfIndex.all)
+    func ofSearchesAtOnceAreThoseOneByOne(kind: KindOfIndex) async throws {
+        let searched = try await SearchedIndex.of(kind, .l2, dimensions: 50)
+        let (queries, index) = (searched.data.queries, searched.index)
+        let filter = index.places { $0 % 3 != 0 }
+        @Sendable func search(_ accuracy: SearchAccuracy) throws -> [[Neighbor]] {
+            try queries.map { try index.found($0, 11, accuracy) }
+                + index.found(batch: queries, 11, accuracy, allowing: filter)
+        }
+        let expected = try accuracies.map(search)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for first in accuracies.indices {
+                group.addTask {
+                    // Different ones at the same time.
+                    try accuracies.indices.map { ($0 + first) % accuracies.count }
+                        .allSatisfy { try search(accuracies[$0]) == expected[$0] }
+                }
+            }
+            for try await areEqual in group { #expect(areEqual) }
+        }
+    }
+
     /// Within a distance are all that a search for all finds there, and no more than the maximum.
     @Test(arguments: KindOfIndex.all, Metric.allCases)
     func withinADistanceAreAllThatAreThere(kind: KindOfIndex, metric: Metric) async throws {
