@@ -168,7 +168,7 @@ extension DiskIndex {
                 throw VectorError(
                     .invalidEffort, "expected a recall above 0 and up to 1, found \(recall)")
             }
-            guard let ef = calibration.effort(for: recall, limit: limit) else { return .exact }
+            guard let ef = calibration.walkEffort(for: recall, limit: limit) else { return .exact }
             return DiskPlan(ef: ef, limit: limit, allowed: allowed, count: count)
         case .effort(let ef):
             guard Self.effortRange.contains(ef) else {

@@ -79,7 +79,7 @@ extension HNSWIndex {
             switch accuracy {
             case .exact: nil
             case .effort(let ef): ef
-            case .recall(let recall): calibration.effort(for: recall, limit: limit)
+            case .recall(let recall): calibration.walkEffort(for: recall, limit: limit)
             }
         guard let effort else { return .exact }
         return SearchPlan(

@@ -61,4 +61,11 @@ public struct RecallCalibration: Sendable, Hashable {
         let more = (max(1, Double(limit) / Double(Self.neighbors))).squareRoot()
         return Int((ef * more).rounded(.up))
     }
+
+    /// The same for walks, which keep at least as many in sight as they return: with more results than were
+    /// measured a quarter more, since the last of as many are those that codes put in the wrong order.
+    func walkEffort(for recall: Double, limit: Int) -> Int? {
+        guard let ef = effort(for: recall, limit: limit) else { return nil }
+        return limit > Self.neighbors ? max(ef, limit + limit / 4) : ef
+    }
 }

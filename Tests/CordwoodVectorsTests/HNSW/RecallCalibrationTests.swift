@@ -82,6 +82,9 @@ import Testing
         #expect(effort(0.981) == nil)
         #expect(effort(0.9, 1) == 20 && effort(0.9, 40) == 40 && effort(0.9, 1000) == 200)
         #expect(effort(0.9, 25) == 32)
+        func walk(_ limit: Int) -> Int? { calibration.walkEffort(for: 0.9, limit: limit) }
+        #expect(walk(1) == 20 && walk(10) == 20 && walk(20) == 29 && walk(100) == 125)
+        #expect(calibration.walkEffort(for: 0.981, limit: 100) == nil)
         #expect(RecallCalibration(points: []).effort(for: 0.1, limit: 1) == nil)
     }
 
