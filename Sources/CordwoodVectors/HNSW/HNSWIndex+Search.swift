@@ -91,7 +91,7 @@ extension HNSWIndex {
         SearchCosts(
             degree: 2 * configuration.neighbors,
             rowBytes: parts?.rows.kernel.stride ?? MemoryLayout<Float>.stride * dimensions,
-            hasCodes: parts?.rows.quantizer != nil)
+            dimensions: dimensions, hasCodes: parts?.rows.quantizer != nil)
     }
 
     private func takeScratch(_ parts: HNSWParts, ef: Int) -> SearchScratch {

@@ -148,7 +148,8 @@ import Musl
     }
 
     private static func costs(_ rowBytes: Int) -> SearchCosts {
-        SearchCosts(degree: 32, rowBytes: rowBytes, hasCodes: true, isa: "avx512")
+        SearchCosts(
+            degree: 32, rowBytes: rowBytes, dimensions: rowBytes, hasCodes: true, isa: "avx512")
     }
 
     @Test func plansByWhatIsLess() {
@@ -166,12 +167,15 @@ import Musl
         let million = 1_000_000
         #expect(plan(64, allowed: million, of: million) == walk(64, 0))
         #expect(plan(64, allowed: 900_000, of: million) == walk(70, 0))
-        #expect(plan(64, allowed: 100_000, of: million) == walk(128, 10))
+        // Rows of many cache lines make it worth while not to look at those that are forbidden.
+        #expect(plan(64, allowed: 100_000, of: million, rowBytes: 1024) == walk(128, 10))
+        #expect(plan(64, allowed: 100_000, of: million) == walk(404, 0))
         // Too few are left for a node's neighbours' neighbours to be among them.
         #expect(plan(64, allowed: 300_000, of: 100 * million) == walk(6676, 0))
         #expect(plan(64, allowed: 1000, of: million) == .scan(refined: 64))
         #expect(plan(64, allowed: 1000, of: million, queries: 100) == .sharedScan(refined: 64))
-        let slow = SearchCosts(degree: 32, rowBytes: 128, hasCodes: true, isa: "scalar")
+        let slow = SearchCosts(
+            degree: 32, rowBytes: 128, dimensions: 128, hasCodes: true, isa: "scalar")
         #expect(
             SearchPlan(
                 ef: 64, limit: 10, .sq8, slow, allowed: 1000, count: million, queries: 100)
