@@ -190,19 +190,22 @@ MUTANTS = [
            '        guard parts.graph.isSound || isMutant("trust-edges") else {',
            "ForgedFileTests"),
     Mutant("no-filter", "a graph's search looks at no filter", GRAPH_SEARCH,
-           "                search.filter = $0\n",
-           '                search.filter = isMutant("no-filter") ? nil : $0\n',
+           "                kernel: kernel, scratch: scratch, filter: filter,",
+           "                kernel: kernel, scratch: scratch,\n"
+           '                filter: isMutant("no-filter") ? nil : filter,',
            "FilterSoundnessTests"),
-    Mutant("filter-once", "the filter of a batch is the first query's alone", GRAPH_SEARCH,
+    Mutant("filter-once", "the filter of a batch is the first query's alone",
+           VECTORS + "IVF/IVFIndex+Search.swift",
+           "            let bits = allowed == nil ? nil : words.baseAddress\n"
            "            for query in 0..<queryCount {\n",
+           "            var bits = allowed == nil ? nil : words.baseAddress\n"
            "            for query in 0..<queryCount {\n"
-           '                if query > 0, isMutant("filter-once") { search.filter = nil }\n',
+           '                if query > 0, isMutant("filter-once") { bits = nil }\n',
            "ResultTests"),
-    Mutant("no-completing", "a search that found fewer than there are does not compare the rest", GRAPH_SEARCH,
-           "        if Int(heap.pointee.count) < expected { scan(vector, refined: 0, heap) }",
-           '        if Int(heap.pointee.count) < expected, !isMutant("no-completing") {\n'
-           "            scan(vector, refined: 0, heap)\n        }",
-           "FilteredRecallTests"),
+    Mutant("no-completing", "a search that found fewer than there are looks no farther", GRAPH_SEARCH,
+           "                next = plan.next(\n",
+           '                next = isMutant("no-completing") ? nil : plan.next(\n',
+           "FilteredRecallTests|HNSWFilterTests"),
     Mutant("starved-walk", "a walk on disk that met little that is allowed is believed",
            VECTORS + "Disk/DiskIndex+Search.swift",
            "        guard case .walk(let ef) = search.plan, let allowed = search.allowed else { return }",
