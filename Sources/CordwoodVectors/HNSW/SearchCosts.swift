@@ -8,8 +8,10 @@ struct SearchCosts {
     /// It takes as long as so many candidates more to get near.
     private static let approach = 45.0
     private static let detour = 45.0
-    /// To compare again what a scan keeps; of walks few are, and part of the approach.
+    /// To compare again what a scan keeps, which lies anywhere; of walks few are, and part of the approach.
     private static let refinement = 170.0
+    /// Of codes that are fewer bytes in all, what is compared again is in the caches too.
+    private static let cachedBytes = 1 << 20
     private static let isa = VectorKernels.isa
 
     /// How many times as long codes that lie in order take without the instruction that multiplies and
@@ -29,10 +31,12 @@ struct SearchCosts {
     /// To gather a row, and to compare it with each query then.
     private let gathered: Double
     private let compared: Double
+    private let rowBytes: Int
 
     init(degree: Int, rowBytes: Int, dimensions: Int, hasCodes: Bool, isa: String = isa) {
         let lines = Double((rowBytes + Self.cacheLine - 1) / Self.cacheLine)
         self.degree = degree
+        self.rowBytes = rowBytes
         walked = 9 + 0.7 * lines
         scanned = 5 + 2.8 * lines
         gathered = hasCodes ? 20 + 15 * lines : .infinity
@@ -44,14 +48,18 @@ struct SearchCosts {
     func of(_ plan: SearchPlan, _ allowed: Int, _ queries: Int) -> Double {
         switch plan {
         case .exact: Double(allowed) * scanned
-        case .scan(let refined):
-            Double(allowed) * scanned + Double(refined) * Self.refinement
+        case .scan(let refined): Double(allowed) * scanned + refining(refined, of: allowed)
         case .sharedScan(let refined):
             Double(allowed) * (compared + gathered / Double(max(queries, 1)))
-                + Double(refined) * Self.refinement
+                + refining(refined, of: allowed)
         case .walk(let ef, _, let detours):
             (Double(ef) + Self.approach) * Self.distancesPerCandidate * walked
                 + Double(ef * detours) * Self.detour
         }
+    }
+
+    private func refining(_ refined: Int, of allowed: Int) -> Double {
+        let uncached = min(1, Double(allowed) * Double(rowBytes) / Double(Self.cachedBytes))
+        return Double(refined) * Self.refinement * uncached
     }
 }
