@@ -12,6 +12,7 @@ DOTPROD_BEGIN
 
 #include "../codes/dots_neon_dotprod.h"
 #include "../f32/sums_neon.h"
+#include "offer.h"
 #include "unseen.h"
 
 #define KERNELS cordwood_graph_neon_dotprod
